@@ -1,0 +1,15 @@
+"""People: a call to one waits until somebody claims it and answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agents.kinds.base import ConfigFault
+from agents.outcomes import Call, Outcome, Pending
+
+
+class HumanKind:
+    def faults(self, config: Mapping[str, Any]) -> list[ConfigFault]:
+        return [ConfigFault(f"config.{name}", "A person has no such setting.") for name in config]
+
+    async def perform(self, config: Mapping[str, Any], call: Call) -> Outcome:
+        return Pending("a person")

@@ -1,0 +1,22 @@
+from django.apps import AppConfig
+from django.urls import reverse
+
+
+class MonitoringConfig(AppConfig):
+    name = "monitoring"
+
+    def ready(self) -> None:
+        from monitoring import panels, phrases
+        from orchestra.kernel import events, jobs, registry
+        from orchestra.kernel.registry import Panel, Room
+
+        events.TELEMETRY.add("monitoring_verification")
+        registry.rooms.register("now", Room("", 0, "Now", "layout-dashboard", "now"))
+        registry.rooms.register("audit", Room("Watch", 700, "Audit", "file-certificate", "audit"))
+        registry.links.register("event", lambda pk: reverse("audit-event", args=[pk]) if pk.isdigit() else None)
+        for action, phrase in phrases.PHRASES.items():
+            registry.phrases.register(action, phrase)
+        for page in panels.PAGES:
+            panel = Panel("parts/audit_trail.html", panels.trail_of(page))
+            registry.panels.register(f"audit trail of {page}", (page, panel))
+        jobs.recurring.register("audit seal", jobs.Recurring("monitoring.jobs.verify_by_the_clock", minutes=60))

@@ -1,0 +1,13 @@
+"""What the workers do for this app."""
+
+from monitoring import seal
+
+
+def verify_on(pk: int) -> None:
+    """Verify the next slice of the audit chain."""
+    seal.work_on(pk)
+
+
+def verify_by_the_clock() -> None:
+    """Begin the hourly verification."""
+    seal.begin_by_the_clock()

@@ -1,0 +1,18 @@
+"""HTTP and WebSocket under one roof; daphne serves ``application``."""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
+pages = get_asgi_application()  # loads the apps, which what follows needs
+
+from monitoring.urls import sockets  # noqa: E402
+from orchestra.kernel.backpressure import paced  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {"http": paced(pages), "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))}
+)

@@ -1,0 +1,98 @@
+"""A database of the benchmark's own, made and dropped, and real workers on it.
+
+PostgreSQL: ``<name>_bench`` beside the database of DATABASE_URL. SQLite: a file in a temporary folder. No other one is
+ever touched: the benchmark itself runs in a process that only knows the scratch one.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from orchestra.kernel.models import Pulse
+
+SUFFIX = "_bench"
+MARK = "ORCHESTRA_BENCH"
+START_S = 60
+
+
+def is_scratch() -> bool:
+    """Whether this process runs on a scratch database, as the inner half of a benchmark does."""
+    return os.environ.get(MARK, "") != "" and SUFFIX in str(settings.DATABASES["default"]["NAME"])
+
+
+@contextmanager
+def environment(url: str) -> Iterator[dict[str, str]]:
+    """The environment in which the benchmark and its workers run; the database is dropped afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=f"orchestra{SUFFIX}-"))
+    scratch = _create(url, folder)
+    values = {MARK: "1", "DATABASE_URL": scratch, "DATA_DIR": str(folder), "LOG_LEVEL": "ERROR"}
+    try:
+        yield os.environ | values
+    finally:
+        _drop(scratch)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def workers(executors: int) -> subprocess.Popen[bytes]:
+    """Start the supervised worker processes of a real installation, and wait until its executors answer."""
+    process = start_workers(executors)
+    wait_for_executors(executors)
+    return process
+
+
+def start_workers(executors: int) -> subprocess.Popen[bytes]:
+    """The same without waiting, as a service manager starts them again."""
+    command = [sys.executable, "manage.py", "worker", "--executors", str(executors)]
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def wait_for_executors(count: int) -> None:
+    until = time.monotonic() + START_S
+    while Pulse.objects.filter(name__startswith="executor:").count() < count:
+        if time.monotonic() > until:
+            raise CommandError(f"The workers did not start within {START_S} s; run `manage.py worker` to see why.")
+        time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop the worker processes as a service manager would."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _create(url: str, folder: Path) -> str:
+    if not url.startswith("postgres"):
+        return f"sqlite:///{folder / f'orchestra{SUFFIX}.sqlite3'}"
+    parts = urlsplit(url)
+    name = f"{parts.path.lstrip('/')}{SUFFIX}"
+    _on_server(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def _drop(url: str) -> None:
+    if url.startswith("postgres"):
+        _on_server(url.removesuffix(SUFFIX), f'DROP DATABASE IF EXISTS "{urlsplit(url).path.lstrip("/")}" WITH (FORCE)')
+
+
+def _on_server(url: str, *statements: str) -> None:
+    import psycopg  # not installed where only SQLite is used
+
+    with psycopg.connect(url.replace("postgres://", "postgresql://", 1), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())

@@ -1,0 +1,1 @@
+"""How each kind of database tells of commits; ``doorbell.py`` chooses one."""

@@ -1,0 +1,22 @@
+"""``manage.py demo``: loads the example system; again is harmless."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from orchestra.kernel.access import Actor
+from workflows.customer_service import demo as customer_service
+
+
+class Command(BaseCommand):
+    help = (
+        "Loads the example system: agents, workflows, knowledge base. Again is harmless: only what is missing is added."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--inquiries", action="store_true", help="also a few inquiries of invented customers")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        made = customer_service.load(Actor.system("demo"), inquiries=options["inquiries"])
+        for kind in made:
+            self.stdout.write(f"{kind.what}: {kind.added} added, {kind.total - kind.added} there already")

@@ -1,0 +1,136 @@
+// Which parts of the page are out of date, and fetching them: one request at a time, at most two a second.
+
+import { delayBefore, gapAfter } from "./backoff.js";
+import { holdOf, morphRegion, ALL, FREE } from "./morph.js";
+
+const LOOK_AGAIN_MS = 500;
+const MOST_TOPICS = 64; // the server refuses to listen for more
+
+export class Regions {
+  #options;
+  #dirty = new Set();
+  #skipped = new Set(); // refreshed but for what the person is at; due again once they let go
+  #released = new Set(); // the person asked to see the rows that were held back
+  #timer = null;
+  #busy = false;
+  #notBefore = 0;
+  #failures = 0;
+  paused = false;
+
+  /** @param options {fetchRegions(ids) → HTML, known() → number, onFresh(all, known), onFailed(error), hidden?()} */
+  constructor(options) {
+    this.#options = { hidden: () => document.hidden, ...options };
+  }
+
+  all() {
+    return [...document.querySelectorAll("[data-region][id]")];
+  }
+
+  /** What to listen for; on a page of very many objects their kinds. */
+  topics() {
+    const topics = [...new Set(this.all().flatMap(topicsOf))].sort();
+    return topics.length > MOST_TOPICS ? [...new Set(topics.map(kindOf))] : topics;
+  }
+
+  /** Marks what shows one of `topics`; `{all: true}` marks everything. */
+  mark({ all, topics }) {
+    const wanted = new Set(topics);
+    for (const region of this.all()) {
+      if (all || topicsOf(region).some((topic) => wanted.has(topic) || wanted.has(kindOf(topic)))) this.#dirty.add(region.id);
+    }
+    this.flush();
+  }
+
+  /** Shows the rows that a list has held back. */
+  release(region) {
+    this.#released.add(region.id);
+    this.#dirty.add(region.id);
+    this.#notBefore = 0;
+    this.flush();
+  }
+
+  /** Refreshes when it may; called whenever something has changed about that. */
+  flush() {
+    clearTimeout(this.#timer);
+    if (this.#busy || this.#sleeping() || !(this.#dirty.size || this.#skipped.size)) return;
+    const wait = Math.max(0, this.#notBefore - performance.now());
+    this.#timer = setTimeout(() => this.#refresh(), wait);
+  }
+
+  /** Everything now, whatever was heard: for polling. Returns once it is done. */
+  async refreshAll() {
+    if (this.#sleeping()) return;
+    for (const region of this.all()) this.#dirty.add(region.id);
+    if (!this.#busy) await this.#refresh();
+  }
+
+  #sleeping() {
+    return this.#options.hidden() || (this.paused && !this.#released.size);
+  }
+
+  async #refresh() {
+    clearTimeout(this.#timer);
+    const due = this.#due();
+    if (due.length) await this.#fetch(due);
+    else this.#notBefore = performance.now() + LOOK_AGAIN_MS; // all that is due is in somebody's hands
+    this.flush();
+  }
+
+  #due() {
+    for (const id of this.#skipped) {
+      const region = document.getElementById(id);
+      if (region && holdOf(region) !== FREE) continue;
+      this.#skipped.delete(id);
+      if (region) this.#dirty.add(id);
+    }
+    const known = [...this.#dirty].map((id) => document.getElementById(id)).filter(Boolean);
+    this.#dirty = new Set(known.map((region) => region.id));
+    const wanted = this.paused ? known.filter((region) => this.#released.has(region.id)) : known;
+    return wanted.filter((region) => this.#released.has(region.id) || holdOf(region) !== ALL).map((region) => region.id);
+  }
+
+  async #fetch(ids) {
+    this.#busy = true;
+    const began = performance.now();
+    const address = location.href;
+    const all = ids.length === this.all().length;
+    const known = this.#options.known();
+    for (const id of ids) this.#dirty.delete(id);
+    try {
+      const html = await this.#options.fetchRegions(ids);
+      if (address === location.href) this.#apply(ids, html);
+      else for (const id of ids) this.#dirty.add(id);
+      this.#failures = 0;
+      this.#notBefore = began + gapAfter(performance.now() - began);
+      this.#options.onFresh(all, known);
+    } catch (error) {
+      for (const id of ids) this.#dirty.add(id);
+      this.#notBefore = performance.now() + (error.retryAfterMs ?? delayBefore(this.#failures));
+      this.#failures += 1;
+      this.#options.onFailed(error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #apply(ids, html) {
+    const answer = new DOMParser().parseFromString(html, "text/html");
+    for (const id of ids) {
+      const region = document.getElementById(id);
+      const next = answer.getElementById(id);
+      if (!region || !next) continue;
+      if (holdOf(region) === ALL && !this.#released.has(id)) {
+        this.#dirty.add(id); // the person began something while we asked
+      } else if (morphRegion(region, next, { release: this.#released.delete(id) })) {
+        this.#skipped.add(id);
+      }
+    }
+    document.dispatchEvent(new CustomEvent("regions:refreshed", { detail: { ids } }));
+  }
+}
+
+const kindOf = (topic) => topic.split(":")[0];
+
+function topicsOf(region) {
+  return (region.dataset.topics ?? "").split(/\s+/).filter(Boolean);
+}

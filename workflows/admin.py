@@ -1,0 +1,86 @@
+"""The admin of runs and workflows: seen and searched here, acted on through the engine's verbs."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from orchestra.kernel import secrets
+from orchestra.kernel.recorded_admin import ReadOnlyAdmin
+from workflows import engine
+from workflows.models import Run, Step, Workflow, WorkflowVersion
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    kind = "run"
+    list_display = ["id", "status", "version", "serves_kind", "serves_id", "created_at", "finished_at"]
+    list_filter = ["status", "version__workflow"]
+    list_select_related = ["version__workflow"]
+    search_fields = ["=id", "=serves_id"]
+    search_help_text = "Number of the run, or of what it serves"
+    ordering = ["-id"]
+    exclude = ["input", "output"]
+    readonly_fields = ["masked_input", "masked_output"]
+    actions = ["cancel"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        return super().get_queryset(request).defer("input", "output", "version__definition")
+
+    @admin.display(description="Input")
+    def masked_input(self, run: Run) -> Any:
+        return secrets.mask(run.input)
+
+    @admin.display(description="Output")
+    def masked_output(self, run: Run) -> Any:
+        return secrets.mask(run.output)
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: Any, runs: QuerySet[Run]) -> None:
+        self.each(
+            request, runs, lambda actor, run: engine.cancel(run.pk, by=actor, reason="from the admin"), "cancelled"
+        )
+
+
+@admin.register(Step)
+class StepAdmin(ReadOnlyAdmin):
+    kind = "step"
+    list_display = ["id", "name", "run_id", "status", "agent", "attempt", "available_at", "finished_at"]
+    list_filter = ["status"]
+    list_select_related = ["agent"]
+    search_fields = ["=id", "=run__id"]
+    search_help_text = "Number of the step or of its run"
+    ordering = ["-id"]
+    exclude = ["input", "output", "demand"]
+    readonly_fields = ["needs", "masked_input", "masked_output"]
+
+    @admin.display(description="Input")
+    def masked_input(self, step: Step) -> Any:
+        return secrets.mask(step.input)
+
+    @admin.display(description="Output")
+    def masked_output(self, step: Step) -> Any:
+        return secrets.mask(step.output)
+
+
+class VersionInline(admin.TabularInline):
+    model = WorkflowVersion
+    fields = ["number", "digest", "created_at"]
+    readonly_fields = ["number", "digest", "created_at"]
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_view_permission(self, *_: Any) -> bool:
+        return True
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(ReadOnlyAdmin):
+    kind = "workflow"
+    list_display = ["name", "created_at"]
+    search_fields = ["name"]
+    inlines = [VersionInline]

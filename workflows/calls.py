@@ -1,0 +1,120 @@
+"""The calls of an executor: begun on its event loop, counted as in flight until their results are collected."""
+
+import asyncio
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.utils import timezone
+
+from agents.invoke import invoke
+from agents.kinds import KINDS
+from agents.models import AgentKind
+from agents.outcomes import Call
+from workflows.advance import Result
+from workflows.queue import Assignment
+
+
+class Calls:
+    """What the threads of one executor share: who it is, what is in flight, what came back, whether it stops or ended.
+
+    ``in_flight`` and ``results`` are safe to read from any thread; calls begin and end on ``loop`` only.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, slots: int = 0) -> None:
+        self.loop = loop
+        self.host, self.pid = socket.gethostname(), os.getpid()
+        self.name = f"executor:{self.host}:{self.pid}:{int(time.time())}"
+        self.slots = slots or settings.EXECUTOR_SLOTS
+        self.in_flight: dict[int, Assignment] = {}
+        self.results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self.wake = threading.Event()
+        self.stopping = threading.Event()
+        self.ended = threading.Event()
+        self.reason = ""
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def stop(self, reason: str) -> None:
+        """Claim no more; the committer gives calls in flight a little time and releases the rest."""
+        if not self.stopping.is_set():
+            self.reason = reason
+            self.stopping.set()
+            self.wake.set()
+
+    def launch(self, assignments: Sequence[Assignment]) -> None:
+        """Begin calls; they count as in flight from here on."""
+        self.in_flight.update({assignment.step.pk: assignment for assignment in assignments})
+        self.loop.call_soon_threadsafe(self._begin, assignments)
+
+    def drop(self, steps: Sequence[int]) -> None:
+        """Cancel calls whose step is no longer ours; their late answers would be refused anyway."""
+        self.loop.call_soon_threadsafe(self._drop, list(steps))
+
+    def collect(self, limit: int) -> list[Result]:
+        """At most ``limit`` results that came back since, of calls that are still ours."""
+        collected: list[Result] = []
+        while len(collected) < limit and not self.results.empty():
+            result = self.results.get()
+            if self.in_flight.pop(result.step.pk, None) is not None:
+                collected.append(result)
+        return collected
+
+    @property
+    def room(self) -> int:
+        """How many more calls may begin."""
+        return max(0, self.slots - len(self.in_flight))
+
+    @property
+    def abandoned(self) -> dict[str, str]:
+        """Threads that outlived their calls, by call, with the function's name."""
+        kind = KINDS[AgentKind.PYTHON]
+        return dict(kind.threads.abandoned)  # type: ignore[attr-defined]
+
+    def describe(self) -> dict[str, Any]:
+        """What the heartbeat says of this executor."""
+        return {
+            "pid": self.pid,
+            "host": self.host,
+            "slots": self.slots,
+            "in_flight": len(self.in_flight),
+            "abandoned": sorted(self.abandoned.values()),
+            "memory_bytes": psutil.Process().memory_info().rss,
+            "stopping": self.stopping.is_set(),
+        }
+
+    def _begin(self, assignments: Sequence[Assignment]) -> None:
+        for assignment in assignments:
+            task = self.loop.create_task(self._call(assignment), name=assignment.agent.name)
+            self._tasks[assignment.step.pk] = task
+
+    async def _call(self, assignment: Assignment) -> None:
+        started = time.monotonic()
+        step, agent = assignment.step, assignment.agent
+        call = Call(
+            input=step.input,
+            config=agent.config,
+            key=str(step.key),
+            attempt=step.attempt,
+            deadline=timezone.now() + timedelta(seconds=step.timeout_s),
+            correlation=assignment.correlation,
+            secrets=agent.secrets,
+        )
+        outcome = await invoke(agent.kind, call, timeout_s=step.timeout_s)
+        seconds = time.monotonic() - started
+        self._tasks.pop(step.pk, None)
+        self.results.put(Result(step, agent, outcome, seconds, assignment.is_probe, assignment.in_a_row))
+        self.wake.set()
+
+    def _drop(self, steps: Sequence[int]) -> None:
+        for step in steps:
+            self.in_flight.pop(step, None)
+            task = self._tasks.pop(step, None)
+            if task is not None:
+                task.cancel()

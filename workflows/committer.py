@@ -1,0 +1,168 @@
+"""The committer: the thread of an executor that talks to the database, one transaction a turn."""
+
+import logging
+import time
+
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from agents import snapshot
+from agents.outcomes import Done
+from agents.snapshot import Fleet
+from orchestra.kernel import right_of_way
+from workflows import queue as tasks
+from workflows.advance import Result
+from workflows.calls import Calls
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 1.0
+"""An idle executor looks at the queue this often even if no bell rings."""
+SQLITE_BATCH = 40
+"""Steps settled and claimed in one turn on SQLite, whose only writer this turn is: about 25 ms."""
+SQLITE_REST_S = 0.001
+FLEET_AGE_S = 1.0
+STOP_WITHIN_S = 8.0
+PAUSE_AFTER_ERROR_S = (0.05, 0.2, 1.0, 2.0, 5.0)
+
+
+class Committer:
+    """Knows the fleet, the demands that find no agent at the moment, and the errors in a row."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.fleet = Fleet(0, {})
+        self.fleet_read_at = float("-inf")
+        self.blocked: frozenset[str] = frozenset()
+        self.blocked_at = 0.0
+        self.errors = 0
+        self.pending: list[Result] = []
+        self.more = True
+        self.batch = SQLITE_BATCH if connection.vendor == "sqlite" else tasks.BATCH
+
+    def run(self) -> None:
+        """Take turns until told to stop, then settle what comes in time and give back the rest."""
+        try:
+            with right_of_way.giving_way():
+                while not self.calls.stopping.is_set():
+                    self.turn()
+                self.finish()
+        finally:
+            connection.close()
+
+    def turn(self) -> None:
+        """One turn: wait until there is something to do, then settle and claim. Whatever fails is tried again."""
+        try:
+            self._wait()
+            self.pending += self.calls.collect(self.batch - len(self.pending))
+            if self.pending or self._may_claim():
+                self._take(self.pending)
+                self.pending = []
+                self._rest()
+            self.errors = 0
+        except (OperationalError, InterfaceError) as error:
+            self._recover(error)
+
+    def _rest(self) -> None:
+        """Between two commits on SQLite others get their turn, those first who have announced themselves."""
+        if connection.vendor == "sqlite":
+            time.sleep(SQLITE_REST_S)
+            right_of_way.give_way()
+
+    def finish(self) -> None:
+        """Settle what still comes within the time to stop, then give the rest back."""
+        until = time.monotonic() + STOP_WITHIN_S
+        while time.monotonic() < until and (self.calls.in_flight or not self.calls.results.empty()):
+            self.calls.wake.wait(0.1)
+            self.calls.wake.clear()
+            self.pending += self.calls.collect(self.batch - len(self.pending))
+            if self.pending:
+                self._settle_only(self.pending)
+                self.pending = []
+        self.calls.drop(list(self.calls.in_flight))
+        tasks.release(self.calls.name)
+
+    def _wait(self) -> None:
+        if not self.more and self.calls.results.empty():
+            self.calls.wake.wait(self._idle_s())
+        self.calls.wake.clear()
+
+    def _idle_s(self) -> float:
+        due = tasks.next_due()
+        if due is None:
+            return IDLE_S
+        return min(IDLE_S, max(0.005, (due - timezone.now()).total_seconds()))
+
+    def _may_claim(self) -> bool:
+        self.more = False
+        if not self.calls.room:
+            return False
+        if self.blocked and time.monotonic() - self.blocked_at > IDLE_S:
+            self.blocked = frozenset()
+        return tasks.has_work(self.blocked)
+
+    def _take(self, results: list[Result]) -> None:
+        self._refresh_fleet()
+        if results:
+            self.blocked = frozenset()  # a slot came free
+        try:
+            turn = tasks.take_turn(
+                results,
+                executor=self.calls.name,
+                fleet=self.fleet,
+                room=min(self.calls.room, self.batch),
+                blocked=self.blocked,
+            )
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # the worker's edge: one bad row must never stop the line
+            logger.warning("A group of %s results could not be stored", len(results), exc_info=error)
+            self._isolate(results, error)
+            return
+        self._note(results, turn)
+        self.calls.launch(turn.assignments)
+
+    def _note(self, results: list[Result], turn: tasks.Turn) -> None:
+        if turn.unmet - self.blocked:
+            self.blocked_at = time.monotonic()
+        self.blocked |= turn.unmet
+        self.more = turn.may_be_more
+        if any(not isinstance(result.outcome, Done) for result in results):
+            self.fleet_read_at = float("-inf")
+
+    def _settle_only(self, results: list[Result]) -> None:
+        try:
+            tasks.take_turn(results, executor=self.calls.name, fleet=self.fleet, room=0)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The last results could not be stored, their steps go back: %s", error)
+
+    def _isolate(self, results: list[Result], error: Exception) -> None:
+        """A group that fails is halved until the one row is found that fails alone: that one becomes dead."""
+        if not results:
+            time.sleep(IDLE_S)
+            raise OperationalError(str(error)) from error
+        if len(results) == 1:
+            tasks.bury(results[0].step.pk, results[0].step.token, f"Its outcome could not be stored: {error}"[:1000])
+            return
+        middle = len(results) // 2
+        self._take(results[:middle])
+        self._take(results[middle:])
+
+    def _refresh_fleet(self) -> None:
+        now = time.monotonic()
+        if now - self.fleet_read_at > FLEET_AGE_S or snapshot.revision() != self.fleet.revision:
+            self.fleet = snapshot.read()
+            self.fleet_read_at = now
+
+    def _recover(self, error: Exception) -> None:
+        """The database was away: whether the last commit counted is unknown, so what is not in flight goes back."""
+        pause_s = PAUSE_AFTER_ERROR_S[min(self.errors, len(PAUSE_AFTER_ERROR_S) - 1)]
+        self.errors += 1
+        logger.warning("The database did not answer (%s); next try in %s s", error, pause_s)
+        connection.close()
+        time.sleep(pause_s)
+        try:
+            held = {*self.calls.in_flight, *(result.step.pk for result in self.pending)}
+            tasks.release(self.calls.name, except_for=held)
+        except (OperationalError, InterfaceError) as again:
+            logger.warning("The database still does not answer: %s", again)

@@ -1,0 +1,103 @@
+"""The executor's heart: a thread that says it lives, renews the leases of its calls, and watches over its loop."""
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+import traceback
+
+import psutil
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from orchestra.kernel import pulses
+from workflows import queue as tasks
+from workflows.calls import Calls
+
+logger = logging.getLogger(__name__)
+
+BEATS_A_LEASE = 3
+LOOK_S = 0.5
+BLOCKED_AFTER_S = 1.0
+MAX_AGE_S = 3600.0
+MAX_GROWTH_BYTES = 500 * 1024 * 1024
+MAX_ABANDONED = 8
+
+
+class Heart:
+    """Beats three times a lease on a connection of its own, whatever loop and committer are doing."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.beat_s = settings.LEASE_S / BEATS_A_LEASE
+        self.started = time.monotonic()
+        self.resident = psutil.Process().memory_info().rss
+        self.asked_at: float | None = None
+        self.thread = threading.main_thread()
+
+    def run(self) -> None:
+        next_beat = 0.0
+        while not self.calls.ended.is_set():
+            if time.monotonic() >= next_beat:
+                self.beat()
+                next_beat = time.monotonic() + self.beat_s
+            self.look_at_loop()
+            self.calls.ended.wait(LOOK_S)
+        self._stop()
+
+    def beat(self) -> None:
+        """One sign of life, and one UPDATE for all leases."""
+        try:
+            self._pulse()
+            held = list(self.calls.in_flight)
+            if held and tasks.extend(self.calls.name, held) < len(held):
+                self.calls.drop(tasks.lost(self.calls.name, held))
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The heartbeat was not stored, the next one is due in %s s: %s", self.beat_s, error)
+            connection.close()
+        self._retire_if_due()
+
+    def look_at_loop(self) -> None:
+        """Name the agent that keeps the loop from running for over a second: it should have been a thread."""
+        if self.asked_at is not None:
+            late_s = time.monotonic() - self.asked_at
+            if late_s > BLOCKED_AFTER_S:
+                logger.warning("The loop has not run for %.1f s: %s\n%s", late_s, self._culprit(), self._stack())
+            return
+        if not self.calls.loop.is_closed():
+            self.asked_at = time.monotonic()
+            self.calls.loop.call_soon_threadsafe(self._answered)
+
+    def _answered(self) -> None:
+        self.asked_at = None
+
+    def _culprit(self) -> str:
+        task = asyncio.current_task(self.calls.loop)
+        return f"the agent {task.get_name()} blocks it" if task else "no agent is running"
+
+    def _stack(self) -> str:
+        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001  its documented name
+        return "".join(traceback.format_stack(frame, limit=6)) if frame else ""
+
+    def _pulse(self) -> None:
+        pulses.beat(pulses.of_process(pulses.EXECUTOR), self.calls.describe())
+
+    def _retire_if_due(self) -> None:
+        """Start afresh after an hour, after much growth, or with many abandoned threads."""
+        abandoned = self.calls.abandoned
+        if time.monotonic() - self.started > MAX_AGE_S:
+            self.calls.stop("It has worked for an hour and starts afresh.")
+        elif psutil.Process().memory_info().rss - self.resident > MAX_GROWTH_BYTES:
+            self.calls.stop("It has grown by over 500 MB and starts afresh.")
+        elif len(abandoned) >= MAX_ABANDONED:
+            names = ", ".join(sorted(set(abandoned.values())))
+            self.calls.stop(f"{len(abandoned)} threads outlived their calls ({names}), so it starts afresh.")
+
+    def _stop(self) -> None:
+        try:
+            pulses.end(pulses.of_process(pulses.EXECUTOR))
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The executor's heartbeat row stays behind: %s", error)
+        finally:
+            connection.close()
