@@ -51,7 +51,7 @@ def create(kind: str, values: Mapping[str, Any], capabilities: Sequence[str], *,
             agent = Agent.objects.create(kind=kind, secrets=values.get("secrets"), **fields)
         AgentHealth.objects.create(agent=agent)
         _set_capabilities(agent, capabilities)
-        _bump()
+        raise_revision()
         _record("AgentCreated", agent, after=describe(agent), reason=reason, permission="agents.create")
     return agent
 
@@ -79,7 +79,7 @@ def change(
             _set_capabilities(agent, capabilities)
         old, new = _difference(before, describe(agent))
         if old != new or agent.secrets != old_secrets:
-            _bump()
+            raise_revision()
             _record("AgentChanged", agent, before=old, after=new, reason=reason, permission="agents.change")
     return agent
 
@@ -96,7 +96,7 @@ def remove(agent_id: int, *, by: Actor, reason: str = "") -> None:
             agent.delete()
         except ProtectedError:
             raise _has_worked(agent) from None
-        _bump()
+        raise_revision()
 
 
 def set_status(agent_id: int, status: AgentStatus, *, by: Actor, reason: str = "") -> Agent:
@@ -109,7 +109,7 @@ def set_status(agent_id: int, status: AgentStatus, *, by: Actor, reason: str = "
             return agent
         if not AGENT_STATES.move(agent, status, updated_at=timezone.now()):
             raise IllegalTransition
-        _bump()
+        raise_revision()
         _record(
             STATUS_EVENTS[status],
             agent,
@@ -197,7 +197,8 @@ def _set_capabilities(agent: Agent, names: Sequence[str]) -> None:
     )
 
 
-def _bump() -> None:
+def raise_revision() -> None:
+    """Tell executors to read again what they keep in memory: the fleet, and what is set for queues; joins the unit."""
     FleetRevision.objects.get_or_create(pk=1)
     FleetRevision.objects.filter(pk=1).update(number=F("number") + 1)
 

@@ -4,15 +4,15 @@ A breaker opens after ``failure_threshold`` failures in a row that were the agen
 one executor wins the conditional UPDATE that makes it half open, and sends one probe, which closes or reopens it.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, F, Value, When
-from django.db.models.functions import Greatest
+from django.db.models import F
 
 from agents.models import CIRCUIT_STATES, AgentHealth, Circuit
 from agents.outcomes import Fault
@@ -32,6 +32,42 @@ COUNTED = {Fault.AGENT, Fault.TIMEOUT}
 MINUTE = timedelta(minutes=1)
 CLOSED: dict[str, Any] = {"consecutive_failures": 0, "opened_at": None, "probe_at": None}
 
+GIVEN = {
+    "agent": "bigint",
+    "ended": "integer",
+    "failed": "integer",
+    "kept": "double precision",
+    "success": "double precision",
+    "response": "double precision",
+    "in_a_row": "integer",
+    "kept_in_a_row": "integer",
+    "error": "text",
+    "this_minute": "timestamptz",
+    "minute_before": "timestamptz",
+    "ended_at": "timestamptz",
+}
+"""What a group of calls adds to its agent's row, and the types of that on PostgreSQL."""
+
+_COUNT = """UPDATE agents_agenthealth SET
+    calls = calls + {ended},
+    failures = failures + {failed},
+    success_rate = success_rate * {kept} + {success},
+    response_s = response_s * {kept} + {response},
+    consecutive_failures = {in_a_row} + consecutive_failures * {kept_in_a_row},
+    last_error = CASE WHEN {failed} > 0 THEN {error} ELSE last_error END,
+    calls_minute_before = CASE WHEN minute >= {this_minute} THEN calls_minute_before
+        WHEN minute >= {minute_before} THEN calls_this_minute ELSE 0 END,
+    calls_this_minute = CASE WHEN minute >= {this_minute} THEN calls_this_minute + {ended} ELSE {ended} END,
+    minute = CASE WHEN minute >= {this_minute} THEN minute ELSE {this_minute} END,
+    last_called_at = {ended_at}"""
+_WHERE = " WHERE agent_id = {agent}"
+_TYPES = ", ".join(f"{name} {type_}" for name, type_ in GIVEN.items())
+COUNT = (_COUNT + _WHERE).format(**{name: f"%({name})s" for name in GIVEN})
+COUNT_ALL = (_COUNT + f" FROM json_to_recordset(%s::json) AS given({_TYPES})" + _WHERE).format(
+    **{name: f"given.{name}" for name in GIVEN}
+)
+LOCK = "SELECT 1 FROM agents_agenthealth WHERE agent_id = ANY(%s) ORDER BY agent_id FOR NO KEY UPDATE"
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -47,22 +83,34 @@ class Result:
     def failed(self) -> bool:
         return self.fault in COUNTED
 
+    @property
+    def counts(self) -> bool:
+        return self.fault is None or self.failed
+
 
 def merge(results: Iterable[Result], now: datetime) -> None:
-    """Count a group of results, in order, into their agents' rows; inside a unit, agents in ascending order."""
+    """Count a group of results, in order, into their agents' rows; inside a unit. One statement if none failed."""
     by_agent: dict[int, list[Result]] = defaultdict(list)
     for result in results:
         by_agent[result.agent].append(result)
+    counted = {
+        agent: [result for result in group if result.fault in (None, *COUNTED)] for agent, group in by_agent.items()
+    }
+    _count({agent: group for agent, group in counted.items() if group}, now)
     for agent in sorted(by_agent):
-        _merge_one(agent, by_agent[agent], now)
+        probe = next((result for result in by_agent[agent] if result.was_probe and result.fault != Fault.LOST), None)
+        if probe is not None:
+            _judge_probe(agent, probe, now)
+    _open_if_due([agent for agent, group in counted.items() if any(result.failed for result in group)], now)
 
 
 def lock(agents: Collection[int]) -> bool:
     """Lock the agents' rows in ascending order, for whoever counts their slots next; whether that took a statement."""
     if connection.vendor != "postgresql":
         return False  # an IMMEDIATE transaction is alone already
-    rows = AgentHealth.objects.filter(pk__in=agents).order_by("pk").select_for_update(no_key=True)
-    return bool(list(rows.values_list("pk", flat=True)))
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [list(agents)])
+    return True
 
 
 def take_probe(agent: int, now: datetime) -> bool:
@@ -96,44 +144,38 @@ def reset(agent_id: int, *, by: Actor, reason: str = "") -> bool:
     return True
 
 
-def _merge_one(agent: int, results: Sequence[Result], now: datetime) -> None:
-    counted = [result for result in results if result.fault in (None, *COUNTED)]
-    if counted:
-        AgentHealth.objects.filter(pk=agent).update(**_statistics(counted), **_throughput(len(counted), now))
-    probe = next((result for result in results if result.was_probe and result.fault != Fault.LOST), None)
-    if probe is not None:
-        _judge_probe(agent, probe, now)
-    if any(result.failed for result in counted):
-        _open_if_due(agent, now)
+def _count(results: Mapping[int, Sequence[Result]], now: datetime) -> None:
+    """Write the counts and averages of all agents at once."""
+    if not results:
+        return
+    rows = [_given(agent, group, now) for agent, group in results.items()]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # Rows are locked in ascending order first: an UPDATE takes them as they come, and two might wait for ever.
+            cursor.execute(f"{LOCK}; {COUNT_ALL}", [list(results), json.dumps(rows, default=str)])
+        else:
+            cursor.executemany(COUNT, rows)
 
 
-def _statistics(results: Sequence[Result]) -> dict[str, Any]:
-    """The averages and counts after ``results``, as expressions over the row."""
+def _given(agent: int, results: Sequence[Result], now: datetime) -> dict[str, Any]:
+    """What ``results`` add to the row of their agent: the values of :data:`GIVEN`."""
     failures = [result for result in results if result.failed]
-    succeeded = len(results) - len(failures)
-    kept = (1 - SMOOTHING) ** len(results)
-    mean_s = sum(result.seconds for result in results) / len(results)
-    changes = {
-        "calls": F("calls") + len(results),
-        "failures": F("failures") + len(failures),
-        "success_rate": F("success_rate") * Value(kept) + Value((1 - kept) * succeeded / len(results)),
-        "response_s": F("response_s") * Value(kept) + Value((1 - kept) * mean_s),
-        "consecutive_failures": _trailing(results) + (0 if succeeded else F("consecutive_failures")),
-    }
-    return changes | ({"last_error": failures[-1].error[:500]} if failures else {})
-
-
-def _throughput(calls: int, now: datetime) -> dict[str, Any]:
-    """The calls of this minute and of the one before it; a group that comes late counts in the newest minute."""
-    minute = now.replace(second=0, microsecond=0)
-    this, before = F("calls_this_minute"), F("calls_minute_before")
+    calls, succeeded = len(results), len(results) - len(failures)
+    kept = (1 - SMOOTHING) ** calls
+    minute, instant = now.replace(second=0, microsecond=0), connection.ops.adapt_datetimefield_value
     return {
-        "calls_this_minute": Case(When(minute__gte=minute, then=this + calls), default=calls),
-        "calls_minute_before": Case(
-            When(minute__gte=minute, then=before), When(minute__gte=minute - MINUTE, then=this), default=0
-        ),
-        "minute": Greatest("minute", Value(minute)),
-        "last_called_at": now,
+        "agent": agent,
+        "ended": calls,
+        "failed": len(failures),
+        "kept": kept,
+        "success": (1 - kept) * succeeded / calls,
+        "response": (1 - kept) * sum(result.seconds for result in results) / calls,
+        "in_a_row": _trailing(results),
+        "kept_in_a_row": 0 if succeeded else 1,
+        "error": failures[-1].error[:500] if failures else "",
+        "this_minute": instant(minute),
+        "minute_before": instant(minute - MINUTE),
+        "ended_at": instant(now),
     }
 
 
@@ -146,17 +188,17 @@ def _trailing(results: Sequence[Result]) -> int:
     return count
 
 
-def _open_if_due(agent: int, now: datetime) -> None:
-    due = AgentHealth.objects.filter(
-        pk=agent, circuit=Circuit.CLOSED, consecutive_failures__gte=F("agent__failure_threshold")
-    )
-    health = due.select_related("agent").first()
-    if health is None:
+def _open_if_due(agents: Collection[int], now: datetime) -> None:
+    if not agents:
         return
-    probe_at = now + timedelta(seconds=health.agent.recovery_s)
-    if CIRCUIT_STATES.move(health, Circuit.OPEN, opened_at=now, probe_at=probe_at):
-        reason = f"{health.consecutive_failures} failures in a row: {health.last_error}"
-        _record("CircuitOpened", health, Circuit.CLOSED, reason=reason)
+    due = AgentHealth.objects.filter(
+        pk__in=agents, circuit=Circuit.CLOSED, consecutive_failures__gte=F("agent__failure_threshold")
+    )
+    for health in due.select_related("agent").order_by("pk"):
+        probe_at = now + timedelta(seconds=health.agent.recovery_s)
+        if CIRCUIT_STATES.move(health, Circuit.OPEN, opened_at=now, probe_at=probe_at):
+            reason = f"{health.consecutive_failures} failures in a row: {health.last_error}"
+            _record("CircuitOpened", health, Circuit.CLOSED, reason=reason)
 
 
 def _judge_probe(agent: int, probe: Result, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -13,7 +13,7 @@ from agents.kinds.python import FUNCTIONS
 from agents.listing import AgentList
 from agents.models import Agent, AgentKind
 from agents.ports import with_load
-from orchestra.kernel import access, fragments, secrets
+from orchestra.kernel import access, fragments, saved_filters, secrets
 from orchestra.kernel.errors import NotFound
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import carried_out, done, page, validation
@@ -28,10 +28,13 @@ AGENT_REGIONS = {
 
 @page()
 def agents(request: PageRequest) -> HttpResponse:
+    if to := saved_filters.opening(request, "agents"):
+        return HttpResponseRedirect(to)
     listing = AgentList(request.GET.dict())
     shown = listing.page()
     context = {
         "listing": listing,
+        "shelf": lambda: saved_filters.shelf(request, "agents"),
         "agents": shown.rows,
         "now": timezone.now(),
         "may_add": access.can(request.user, "agents.create"),

@@ -6,7 +6,8 @@ class MonitoringConfig(AppConfig):
     name = "monitoring"
 
     def ready(self) -> None:
-        from monitoring import panels, phrases
+        from monitoring import panels, phrases, search
+        from monitoring.trail import AuditList
         from orchestra.kernel import events, jobs, registry
         from orchestra.kernel.registry import Panel, Room
 
@@ -14,6 +15,8 @@ class MonitoringConfig(AppConfig):
         registry.rooms.register("now", Room("", 0, "Now", "layout-dashboard", "now"))
         registry.rooms.register("audit", Room("Watch", 700, "Audit", "file-certificate", "audit"))
         registry.links.register("event", lambda pk: reverse("audit-event", args=[pk]) if pk.isdigit() else None)
+        registry.lists.register("audit", AuditList)
+        registry.searches.register("audit", search.SEARCH)
         for action, phrase in phrases.PHRASES.items():
             registry.phrases.register(action, phrase)
         for page in panels.PAGES:

@@ -26,6 +26,7 @@ SIGNED_OUT, BAD_REQUEST, NOT_READING, TRY_AGAIN = 4401, 4400, 4408, 1013
 class LiveConsumer(AsyncWebsocketConsumer):
     """Greets, replays what happened since the browser's number, then tells it which of its topics change."""
 
+    channel_layer_alias = ""  # none: a browser's connection shall not depend on Redis, see docs/decisions/0004-redis.md
     inbox: Inbox | None = None
     _writer: asyncio.Task[None] | None = None
     _unread_bytes = 0

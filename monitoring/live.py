@@ -1,7 +1,8 @@
 """Tells open pages what has changed. The event table is the truth: one thread a process reads it on, by number.
 
 Each browser has an :class:`Inbox`, which holds at most the topics it asked for, however much happens and however slowly
-it reads. The thread starts with the first browser and ends with the last one.
+it reads. The thread starts with the first browser and ends with the last one. Where there is a channel layer, web
+processes also tell each other how far they have read (``hints.py``).
 """
 
 import asyncio
@@ -13,9 +14,10 @@ from collections.abc import Set as AbstractSet
 from threading import Lock, Thread
 from typing import Concatenate, ParamSpec, TypedDict
 
-from django.db import connection
+from django.db import Error, connection
 
 from monitoring import sessions, topics
+from monitoring.hints import Hints
 from orchestra.kernel.doorbell import Waiter
 from orchestra.kernel.models import Event
 
@@ -110,8 +112,10 @@ class Feed:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._reading = Lock()
         self._inboxes: dict[Inbox, AbstractEventLoop] = {}
         self._thread: Thread | None = None
+        self._hints: Hints | None = None
         self._number = 0
 
     def join(self, inbox: Inbox, number: int) -> None:
@@ -125,11 +129,22 @@ class Feed:
                 self._number = number
                 self._thread = Thread(target=self._follow, name="live feed", daemon=True)
                 self._thread.start()
+                self._hints = Hints(lambda: self._number, self.look)
+                self._hints.start()
             self._number = min(self._number, number)  # smaller than we know: a backup was restored
 
     def leave(self, inbox: Inbox) -> None:
         with self._lock:
             self._inboxes.pop(inbox, None)
+
+    def look(self) -> None:
+        """Read on now: another process has seen what no bell told this one. For a thread of its own."""
+        try:
+            self._catch_up()
+        except Error as error:
+            log.info("A hint could not be followed, the next look is due soon: %s", error)
+        finally:
+            connection.close()
 
     def _follow(self) -> None:
         beat_at = time.monotonic() + BEAT_S
@@ -153,17 +168,26 @@ class Feed:
         with self._lock:
             if not self._inboxes:
                 self._thread = None
+                if self._hints is not None:
+                    self._hints.stop()
+                    self._hints = None
             return bool(self._inboxes)
 
     def _catch_up(self) -> None:
-        while True:
-            number, changed = read_on(self._number)
-            if not changed:
-                return
-            self._number = number
-            self._tell(Inbox.hear, number, changed)
-            if "user" in changed:  # somebody may have signed out or been deactivated
-                self._end_the_signed_out()
+        with self._reading:
+            while self._has_read_on():
+                if self._hints is not None:
+                    self._hints.tell()
+
+    def _has_read_on(self) -> bool:
+        number, changed = read_on(self._number)
+        if not changed:
+            return False
+        self._number = number
+        self._tell(Inbox.hear, number, changed)
+        if "user" in changed:  # somebody may have signed out or been deactivated
+            self._end_the_signed_out()
+        return True
 
     def _end_the_signed_out(self) -> None:
         with self._lock:

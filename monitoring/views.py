@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -12,7 +12,7 @@ from monitoring.now import Now
 from monitoring.story import Story
 from monitoring.story import around as story_around
 from monitoring.trail import AuditList
-from orchestra.kernel import access, fragments
+from orchestra.kernel import access, fragments, saved_filters
 from orchestra.kernel.errors import NotFound
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.models import Event
@@ -38,10 +38,14 @@ def now(request: PageRequest) -> HttpResponse:
 
 @page()
 def audit(request: PageRequest) -> HttpResponse:
-    listing = AuditList(request.GET.dict())
+    if to := saved_filters.opening(request, "audit"):
+        return HttpResponseRedirect(to)
+    listing = AuditList(request.GET.dict()).holding(fragments.seen(request, "audit-list"))
     found: Any = SimpleLazyObject(listing.page)
     context = {
         "listing": listing,
+        "shown": found,
+        "shelf": lambda: saved_filters.shelf(request, "audit"),
         "facets": lambda: facets.of(listing),
         "narrowed_by": facets.narrowed_by(listing),
         "actions": facets.actions,

@@ -14,6 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
 
 
 def _text(value: str) -> str:
@@ -91,7 +95,9 @@ SETTINGS: Mapping[str, Setting] = {
     "ENCRYPTION_KEYS": Setting("", _names, "Fernet keys for stored secrets, newest first; `rotate_keys` re-encrypts."),
     "DEBUG": Setting("false", _flag, "Shows errors in full to everyone. Never in production."),
     "DATABASE_URL": Setting("", _url("sqlite", "postgres", "postgresql"), "The database; SQLite in data/ by default."),
-    "REDIS_URL": Setting("", _url("redis", "rediss", "unix"), "Redis as broker and channel layer; none by default."),
+    "REDIS_URL": Setting(
+        "", _url("redis", "rediss", "unix"), "Redis as doorbell, broker and channel layer; none by default."
+    ),
     "ALLOWED_HOSTS": Setting("localhost,127.0.0.1,[::1]", _names, "Host names that the pages are served under."),
     "CSRF_TRUSTED_ORIGINS": Setting("", _names, "Origins with scheme that forms may come from, behind a TLS proxy."),
     "HTTPS": Setting(
@@ -111,8 +117,11 @@ SETTINGS: Mapping[str, Setting] = {
     "TIME_ZONE": Setting("UTC", _zone, "Time zone of pages and business hours."),
     "LOG_LEVEL": Setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR."),
     "EXECUTORS": Setting("0", _count, "Executors on this host; 0 means one on SQLite, two on PostgreSQL."),
-    "EXECUTOR_SLOTS": Setting("1000", _positive, "Calls in flight at a time in one executor."),
+    "EXECUTOR_SLOTS": Setting("4000", _positive, "Calls in flight at a time in one executor."),
     "LEASE_S": Setting("15", _positive, "Seconds after which work of a dead executor is given to another."),
+    "RUN_RETENTION_DAYS": Setting(
+        "365", _count, "Days after their end that runs are kept; 0 keeps them for ever. The audit trail always stays."
+    ),
     "REVIEW_LEASE_S": Setting(
         "900", _positive, "Seconds that a claimed inquiry stays with its reviewer without a keystroke."
     ),
@@ -172,6 +181,26 @@ def database(url: str, data: Path) -> dict[str, Any]:
     if not url:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data / "orchestra.sqlite3")}
     return dict(environ.Env.db_url_config(url.replace("postgresql://", "postgres://", 1)))
+
+
+def broker(url: str, *, is_worker: bool) -> dict[str, Any]:
+    """django-q2's settings of the broker: Redis, or the database if ``url`` is empty.
+
+    A worker that fetches messages sits a restart of Redis out (for 4 s); whoever sends one does not wait for that.
+    """
+    if not url:
+        return {"orm": "default"}
+    retry = Retry(ExponentialBackoff(base=0.05, cap=0.5), 10) if is_worker else Retry(NoBackoff(), 1)
+    return {"redis": {"connection_pool": ConnectionPool.from_url(url, socket_connect_timeout=1, retry=retry)}}
+
+
+def channel_layers(url: str, database_name: str) -> dict[str, Any]:
+    """Channels' settings: Redis, or no layer at all if ``url`` is empty. Its channels know no database numbers."""
+    if not url:
+        return {}
+    host = {"address": url, "socket_connect_timeout": 1, "retry": AsyncRetry(NoBackoff(), 0)}
+    config = {"hosts": [host], "prefix": f"orchestra:{database_name}:"}
+    return {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": config}}
 
 
 def mail(url: str, data: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Django's settings, from what ``env.py`` read. It wires; it decides nothing."""
 
+import hashlib
 import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,8 +91,10 @@ if IS_SQLITE:
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728;",
     }
     DATABASE["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-elif PROCESS == "web":
-    DATABASE["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 10, "timeout": 5}}
+else:
+    DATABASE["CONN_HEALTH_CHECKS"] = True  # what a restart of the server has cut is given to no page and no job
+    if PROCESS == "web":
+        DATABASE["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 2}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # People
@@ -164,7 +168,10 @@ REDIS_URL = ENV["REDIS_URL"]
 EXECUTORS = int(os.environ.get("ORCHESTRA_EXECUTORS", ENV["EXECUTORS"] or (1 if IS_SQLITE else 2)))
 EXECUTOR_SLOTS = ENV["EXECUTOR_SLOTS"]
 LEASE_S = ENV["LEASE_S"]
+RUN_RETENTION_DAYS = ENV["RUN_RETENTION_DAYS"]
 REVIEW_LEASE_S = ENV["REVIEW_LEASE_S"]
+TREE = hashlib.sha256(f"{socket.gethostname()}:{DATA_DIR}".encode()).hexdigest()[:12]
+EXECUTORS_QUEUE = f"executors-{TREE}"  # each tree its own: a message asks for an executor of this one
 Q_CLUSTER = {
     "name": "orchestra",
     "cluster_name": "main",
@@ -183,14 +190,15 @@ Q_CLUSTER = {
     "log_level": "WARNING",
     "label": "Jobs",
     "ALT_CLUSTERS": {
-        "executors": {
+        EXECUTORS_QUEUE: {
             "workers": EXECUTORS,
             "timeout": -1,
             "retry": 86400,
             "scheduler": False,
         }
     },
-} | ({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"})
+} | env.broker(REDIS_URL, is_worker=PROCESS == "worker")
+CHANNEL_LAYERS = env.channel_layers(REDIS_URL, str(DATABASE["NAME"]))
 
 SCORE_WEIGHTS = {
     "match": ENV["SCORE_MATCH"],
@@ -235,6 +243,7 @@ LOGGING = {
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "daphne": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "channels_redis": {"level": "CRITICAL"},  # one stack a second while Redis is away; others say so once
         "fontTools": {"level": "WARNING"},
     },
 }

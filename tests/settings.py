@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from urllib.parse import urlsplit
 
 if "ORCHESTRA_TESTS" not in os.environ:  # processes that tests start inherit what is set here
     folder = tempfile.mkdtemp(prefix="orchestra-tests-")
@@ -18,7 +19,11 @@ if "ORCHESTRA_TESTS" not in os.environ:  # processes that tests start inherit wh
         "REDIS_URL": os.environ.get("REDIS_URL", ""),
     }
 
-from orchestra.settings import *  # noqa: F403
+worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if worker and os.environ["REDIS_URL"]:  # queues have no names of their own: a Redis database for each worker
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{int(worker) + 1}").geturl()
+
+from orchestra.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick on purpose
 WHITENOISE_AUTOREFRESH = True  # no look at every static file for every test client

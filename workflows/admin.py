@@ -8,8 +8,10 @@ from django.http import HttpRequest
 
 from orchestra.kernel import secrets
 from orchestra.kernel.recorded_admin import ReadOnlyAdmin
-from workflows import engine
-from workflows.models import Run, Step, Workflow, WorkflowVersion
+from workflows import control, schedules
+from workflows.models import Run, Schedule, Step, Workflow, WorkflowVersion
+
+REASON = "from the admin"
 
 
 @admin.register(Run)
@@ -23,7 +25,7 @@ class RunAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     exclude = ["input", "output"]
     readonly_fields = ["masked_input", "masked_output"]
-    actions = ["cancel"]
+    actions = ["cancel", "pause", "resume", "retry"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).defer("input", "output", "version__definition")
@@ -38,9 +40,19 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel")
     def cancel(self, request: Any, runs: QuerySet[Run]) -> None:
-        self.each(
-            request, runs, lambda actor, run: engine.cancel(run.pk, by=actor, reason="from the admin"), "cancelled"
-        )
+        self.each(request, runs, lambda actor, run: control.cancel(run.pk, by=actor, reason=REASON), "cancelled")
+
+    @admin.action(description="Pause")
+    def pause(self, request: Any, runs: QuerySet[Run]) -> None:
+        self.each(request, runs, lambda actor, run: control.pause(run.pk, by=actor, reason=REASON), "paused")
+
+    @admin.action(description="Resume")
+    def resume(self, request: Any, runs: QuerySet[Run]) -> None:
+        self.each(request, runs, lambda actor, run: control.resume(run.pk, by=actor, reason=REASON), "resumed")
+
+    @admin.action(description="Retry from the beginning")
+    def retry(self, request: Any, runs: QuerySet[Run]) -> None:
+        self.each(request, runs, lambda actor, run: control.retry(run.pk, by=actor, reason=REASON), "retried")
 
 
 @admin.register(Step)
@@ -84,3 +96,29 @@ class WorkflowAdmin(ReadOnlyAdmin):
     list_display = ["name", "created_at"]
     search_fields = ["name"]
     inlines = [VersionInline]
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnlyAdmin):
+    kind = "schedule"
+    list_display = ["name", "workflow", "cron", "timezone", "enabled", "next_at", "last_at", "last_outcome"]
+    list_filter = ["enabled", "last_outcome"]
+    list_select_related = ["workflow"]
+    search_fields = ["name", "workflow__name"]
+    exclude = ["input", "last_run"]
+    readonly_fields = ["masked_input", "last_run_id"]
+    actions = ["enable", "disable"]
+
+    @admin.display(description="Input")
+    def masked_input(self, schedule: Schedule) -> Any:
+        return secrets.mask(schedule.input)
+
+    @admin.action(description="Enable")
+    def enable(self, request: Any, rows: QuerySet[Schedule]) -> None:
+        reason = "from the admin"
+        self.each(request, rows, lambda actor, row: schedules.enable(row.pk, by=actor, reason=reason), "enabled")
+
+    @admin.action(description="Disable")
+    def disable(self, request: Any, rows: QuerySet[Schedule]) -> None:
+        reason = "from the admin"
+        self.each(request, rows, lambda actor, row: schedules.disable(row.pk, by=actor, reason=reason), "disabled")

@@ -1,23 +1,34 @@
 """How runs advance inside a group: an outcome settles its step, the planner says what follows. No SQL of its own."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from agents.outcomes import Done, Failed, Fault, Outcome, Pending
 from agents.snapshot import AgentView
-from orchestra.kernel import events
+from orchestra.kernel import canonical, events
 from orchestra.kernel.access import Actor
-from workflows import expressions, planner
-from workflows.definition import StepSpec
+from workflows import expressions, planner, settling, starting
 from workflows.expressions import ExpressionError
 from workflows.group import Group
-from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus
-from workflows.planner import Command, Fail, Finish, Skip, Start, Undecidable, Wait
+from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
+from workflows.planner import (
+    Command,
+    End,
+    Fail,
+    Finish,
+    Join,
+    Skip,
+    Start,
+    StartItems,
+    Undecidable,
+    Undo,
+    Wait,
+    Withdraw,
+)
 
+MAX_OUTPUT = 1024 * 1024
 POISON_LOSSES = 5
 """A step that was lost with its executor this often is dead: it may be what kills them."""
 
@@ -26,7 +37,8 @@ POISON_LOSSES = 5
 class Result:
     """How a claimed step came out: the row as it was claimed, the agent that was called, the outcome, seconds it took.
 
-    ``in_a_row`` counts the steps of its run that went on without passing through the queue.
+    ``in_a_row`` counts the steps of its run that went on without passing through the queue. ``token`` is that of the
+    claim, whatever a transaction that failed has done to the row in memory.
     """
 
     step: Step
@@ -35,6 +47,10 @@ class Result:
     seconds: float
     was_probe: bool = False
     in_a_row: int = 0
+    token: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token", self.step.token)
 
 
 def actor_of(agent: AgentView) -> Actor:
@@ -45,34 +61,35 @@ def actor_of(agent: AgentView) -> Actor:
 def settle(group: Group, result: Result, claim: tuple[str, int] | None) -> bool:
     """Apply one result; False, and an event, unless ``claim`` (the row's status and token) is still its own."""
     step = result.step
-    if claim != (StepStatus.RUNNING, step.token):
+    if claim != (StepStatus.RUNNING, result.token):
         _record_stale(result)
         return False
-    outcome = result.outcome
-    if isinstance(outcome, Done):
-        group.move(step, StepStatus.SUCCEEDED, output=outcome.output, error="")
-        group.record_step(
-            "StepSucceeded",
-            step,
-            actor=actor_of(result.agent),
-            attempt=step.attempt,
-            seconds=f"{result.seconds:.3f}",
-        )
-    elif isinstance(outcome, Pending):
-        group.move(step, StepStatus.WAITING)
-    else:
-        _settle_failure(group, step, result, outcome)
+    actor = actor_of(result.agent)
+    match result.outcome:
+        case Done(output):
+            settling.succeed(group, step, output, actor=actor, attempt=step.attempt, seconds=f"{result.seconds:.3f}")
+        case Pending():
+            group.move(step, StepStatus.WAITING, waits_for=WaitsFor.AGENT)
+        case Failed() as failed:
+            timed_out = failed.fault == Fault.TIMEOUT
+            settling.fail(
+                group,
+                step,
+                failed.message,
+                actor=actor,
+                retryable=failed.retryable,
+                outcome=events.Outcome.TIMED_OUT if timed_out else events.Outcome.FAILED,
+            )
     return True
 
 
 def give_back(group: Group, step: Step, *, reason: str, lost: bool) -> None:
     """Return a claimed step to the queue: its executor stopped, or died (``lost``), which may make it dead."""
-    history = [*step.history, _attempt(group, step, reason, agent=(step.choice or {}).get("chosen", ""))]
+    history = [*step.history, settling.attempt(group, step, reason)]
     losses = step.losses + lost
     if lost and losses >= POISON_LOSSES:
         error = f"Its executor died {losses} times while working on it, so it is not tried again."
-        group.move(step, StepStatus.DEAD, losses=losses, history=history, error=error)
-        group.record_step("StepDied", step, reason=error, outcome=events.Outcome.FAILED)
+        settling.bury(group, step, error, losses=losses, history=history)
         return
     attempt = step.attempt if lost else step.attempt - 1  # an orderly end is no try of the step's
     group.move(step, StepStatus.READY, losses=losses, attempt=attempt, history=history, available_at=group.now)
@@ -80,50 +97,44 @@ def give_back(group: Group, step: Step, *, reason: str, lost: bool) -> None:
 
 
 def proceed(group: Group, run: Run) -> None:
-    """Ask the planner what follows in a run and do it; harmless again."""
-    while run.status not in RUN_ENDS:
-        commands = planner.plan(group.definition(run), group.states[run.pk], partial(_decide, group, run))
-        if not commands:
-            _follow_steps(group, run)
+    """Ask the planner what follows in a run and do it; harmless again. A paused run, or one to come, does not move."""
+    while run.status not in (*RUN_ENDS, RunStatus.PAUSED):
+        if run.start_at is not None and run.status == RunStatus.QUEUED:
             return
+        commands = _what_follows(group, run)
         for command in commands:
             _apply(group, run, command)
+        if _is_all_begun(group, run, commands):
+            _follow_steps(group, run)
+            return
 
 
-def cancel_steps(group: Group, steps: list[Step], reason: str) -> None:
-    """Cancel every step of the group that has not ended; a call in flight finds its token refused."""
+def _is_all_begun(group: Group, run: Run, commands: Collection[Any]) -> bool:
+    """Whether nothing can follow from ``commands`` now: there are none, or only steps that wait for an agent."""
+    states = group.states[run.pk]
+    return all(type(command) is Start and states.get(command.step.name) == StepStatus.READY for command in commands)
+
+
+def stop(group: Group, run: Run, status: RunStatus, error: str, *, actor: Actor | None = None) -> None:
+    """End a run before its time: what is open is given up, what had succeeded is undone, then it ends as ``status``."""
+    withdraw(group, group.lock_tasks(run), error)
+    _finish(group, run, status, error, actor=actor)
+    proceed(group, run)
+
+
+def withdraw(group: Group, steps: Collection[Step], reason: str) -> None:
+    """Cancel open steps; a call in flight finds its token refused."""
     for step in steps:
         group.move(step, StepStatus.CANCELLED, error=reason, token=step.token + 1)
         group.record_step("StepCancelled", step, reason=reason)
 
 
-def _settle_failure(group: Group, step: Step, result: Result, failure: Failed) -> None:
-    spec = group.definition(group.runs[step.run_id]).step(step.name)
-    history = [*step.history, _attempt(group, step, failure.message, agent=result.agent.name)]
-    timed_out = failure.fault == Fault.TIMEOUT
-    outcome = events.Outcome.TIMED_OUT if timed_out else events.Outcome.FAILED
-    actor = actor_of(result.agent)
-    tries = step.attempt - step.losses
-    if failure.retryable and spec.retry.allows(tries):
-        delay_s = spec.retry.delay_after(tries)
-        due = group.now + timedelta(seconds=delay_s)
-        group.move(step, StepStatus.READY, error=failure.message, history=history, available_at=due)
-        group.record_step(
-            "StepRetried", step, actor=actor, reason=failure.message, outcome=outcome, attempt=step.attempt, due=due
-        )
-        return
-    group.move(step, StepStatus.FAILED, error=failure.message, history=history)
-    group.record_step("StepFailed", step, actor=actor, reason=failure.message, outcome=outcome, attempt=step.attempt)
-
-
-def _attempt(group: Group, step: Step, error: str, *, agent: str) -> dict[str, Any]:
-    return {
-        "attempt": step.attempt,
-        "agent": agent,
-        "started_at": step.started_at.isoformat() if step.started_at else None,
-        "finished_at": group.now.isoformat(),
-        "error": error,
-    }
+def _what_follows(group: Group, run: Run) -> list[Any]:
+    definition = group.definition(run)
+    if run.status == RunStatus.COMPENSATING:
+        return list(planner.plan_undoing(group.done(run), run.ends_as))
+    decide = partial(_decide, group, run)
+    return list(planner.plan(definition, group.states[run.pk], decide, group.fans.get(run.pk)))
 
 
 def _decide(group: Group, run: Run, condition: str, statuses: Any) -> bool:
@@ -138,73 +149,87 @@ def _decide(group: Group, run: Run, condition: str, statuses: Any) -> bool:
         raise Undecidable(str(error)) from error
 
 
-def _apply(group: Group, run: Run, command: Command) -> None:
+def _apply(group: Group, run: Run, command: Command | Undo) -> None:  # noqa: C901  a table of what each command does
     match command:
         case Start(step):
-            _start(group, run, step)
+            starting.start(group, run, step)
         case Wait(step):
-            row = _new_step(run, step)
-            row.input = _picked(group, run, step)
-            group.move(row, StepStatus.WAITING, started_at=group.now)
+            starting.wait(group, run, step)
+        case StartItems():
+            starting.start_items(group, run, command)
+        case Join(step, status, error):
+            starting.join(group, run, step, failed="" if status == StepStatus.SUCCEEDED else error)
         case Skip(step):
-            group.move(_new_step(run, step), StepStatus.SKIPPED)
+            group.move(group.add(run, step), StepStatus.SKIPPED)
         case Fail(step, reason):
-            row = _new_step(run, step)
-            group.move(row, StepStatus.FAILED, error=reason)
-            group.record_step("StepFailed", row, reason=reason, outcome=events.Outcome.FAILED)
+            starting.refuse(group, group.add(run, step), reason)
+        case End(step):
+            settling.succeed(group, group.add(run, step), None)
+        case Withdraw():
+            _withdraw(group, run, command)
+        case Undo(task):
+            starting.undo(group, run, task)
         case Finish(status, error):
-            _finish(group, run, status, error)
+            _finish(group, run, RunStatus(status), error)
 
 
-def _start(group: Group, run: Run, spec: StepSpec) -> None:
-    row = _new_step(run, spec)
-    try:
-        row.input = _picked(group, run, spec)
-        needs = _filled(group, run, spec.capabilities)
-        prefers = _filled(group, run, spec.prefers)
-    except ExpressionError as error:
-        group.move(row, StepStatus.FAILED, error=str(error))
-        group.record_step("StepFailed", row, reason=str(error), outcome=events.Outcome.FAILED)
-        return
-    row.demand = json.dumps([needs, prefers], separators=(",", ":"))
-    group.move(row, StepStatus.READY, available_at=group.now)
-    group.ready.append(row)
+def _withdraw(group: Group, run: Run, command: Withdraw) -> None:
+    names = set(command.steps)
+    steps = group.lock_tasks(run, names)
+    if not command.running:
+        steps = [step for step in steps if step.status != StepStatus.RUNNING]
+    withdraw(group, steps, command.reason)
+    definition = group.definition(run)
+    states = group.states[run.pk]
+    for name in sorted(name for name in names if states.get(name, StepStatus.PENDING) == StepStatus.PENDING):
+        group.move(group.add(run, definition.by_name[name]), StepStatus.CANCELLED, error=command.reason)
 
 
-def _filled(group: Group, run: Run, templates: Sequence[str]) -> list[str]:
-    if not any(map(expressions.is_template, templates)):
-        return sorted(templates)
-    context = group.context(run)
-    return sorted(filter(None, (expressions.fill(template, context) for template in templates)))
-
-
-def _picked(group: Group, run: Run, spec: StepSpec) -> Any:
-    return run.input if spec.input is None else expressions.pick(spec.input, group.context(run))
-
-
-def _new_step(run: Run, spec: StepSpec) -> Step:
-    return Step(run=run, name=spec.name, priority=run.priority, queue=run.queue, timeout_s=spec.timeout_s)
-
-
-def _finish(group: Group, run: Run, status: str, error: str) -> None:
+def _finish(group: Group, run: Run, status: RunStatus, error: str, *, actor: Actor | None = None) -> None:
+    """End the run, or begin to undo it; asked again when that is done, it ends it."""
     output = None
     if status == RunStatus.SUCCEEDED:
         try:
-            output = expressions.pick(group.definition(run).output, group.context(run))
+            output = _output(group, run)
         except ExpressionError as fault:
             status, error = RunStatus.FAILED, str(fault)
-    group.move_run(run, RunStatus(status), output=output, error=error)
-    if status == RunStatus.SUCCEEDED:
-        group.record_run("RunSucceeded", run)
-    else:
-        group.record_run("RunFailed", run, reason=error, outcome=events.Outcome.FAILED)
+    if run.status == RunStatus.COMPENSATING:
+        run.compensated, error = settling.is_all_undone(group, run), run.error
+    elif status != RunStatus.SUCCEEDED and group.definition(run).undoes and _may_be_undone(group, run):
+        group.move_run(run, RunStatus.COMPENSATING, ends_as=status, error=error)
+        group.record_run("UndoingStarted", run, reason=error, actor=actor)
+        return
+    group.move_run(run, status, output=output, error=error)
+    outcome = events.Outcome.FAILED if status == RunStatus.FAILED else events.Outcome.SUCCEEDED
+    group.record_run(_ENDINGS[status], run, reason=error, outcome=outcome, actor=actor)
+
+
+_ENDINGS = {
+    RunStatus.SUCCEEDED: "RunSucceeded",
+    RunStatus.FAILED: "RunFailed",
+    RunStatus.CANCELLED: "RunCancelled",
+}
+
+
+def _output(group: Group, run: Run) -> Any:
+    output = expressions.pick(group.definition(run).output, group.context(run))
+    if len(canonical.text(output)) > MAX_OUTPUT:
+        raise ExpressionError("The output of the run is over 1 MB; let it name less, or where the rest is stored.")
+    return output
+
+
+def _may_be_undone(group: Group, run: Run) -> bool:
+    return any(status == StepStatus.SUCCEEDED for _, status in group.done(run))
 
 
 def _follow_steps(group: Group, run: Run) -> None:
-    """A run waits while all its open steps wait for people; it runs again as soon as one of them does."""
-    if run.status in RUN_ENDS:
+    """A run waits while all its open steps wait; it runs again as soon as one of them does."""
+    if run.status in (*RUN_ENDS, RunStatus.COMPENSATING):
         return
-    open_ = set(group.states[run.pk].values()) - planner.SETTLED
+    open_ = set(group.states[run.pk].values())
+    for fan in group.fans.get(run.pk, {}).values():
+        open_ |= {status for status, count in fan.counts.items() if count}
+    open_ -= {*planner.SETTLED, StepStatus.PENDING}
     status = RunStatus.WAITING if open_ == {StepStatus.WAITING} else RunStatus.RUNNING
     if open_ and run.status != status and not (run.status == RunStatus.QUEUED and status == RunStatus.RUNNING):
         group.move_run(run, status, started_at=run.started_at or group.now)

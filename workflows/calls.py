@@ -98,7 +98,7 @@ class Calls:
         started = time.monotonic()
         step, agent = assignment.step, assignment.agent
         call = Call(
-            input=step.input,
+            input=assignment.input,
             config=agent.config,
             key=str(step.key),
             attempt=step.attempt,

@@ -10,14 +10,18 @@ from agents import snapshot
 from agents.outcomes import Done
 from agents.snapshot import Fleet
 from orchestra.kernel import right_of_way
+from workflows import quarantine, queues, relay
 from workflows import queue as tasks
 from workflows.advance import Result
 from workflows.calls import Calls
+from workflows.turnstile import Memory
 
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
 """An idle executor looks at the queue this often even if no bell rings."""
+SOON_S = 0.005
+"""Most answers come so soon that it is not worth asking what else may become due."""
 SQLITE_BATCH = 40
 """Steps settled and claimed in one turn on SQLite, whose only writer this turn is: about 25 ms."""
 SQLITE_REST_S = 0.001
@@ -35,6 +39,7 @@ class Committer:
         self.fleet_read_at = float("-inf")
         self.blocked: frozenset[str] = frozenset()
         self.blocked_at = 0.0
+        self.memory = Memory()
         self.errors = 0
         self.pending: list[Result] = []
         self.more = True
@@ -54,6 +59,8 @@ class Committer:
         """One turn: wait until there is something to do, then settle and claim. Whatever fails is tried again."""
         try:
             self._wait()
+            if self.errors:
+                self.pending = self._renewed(self.pending)
             self.pending += self.calls.collect(self.batch - len(self.pending))
             if self.pending or self._may_claim():
                 self._take(self.pending)
@@ -66,7 +73,8 @@ class Committer:
     def _rest(self) -> None:
         """Between two commits on SQLite others get their turn, those first who have announced themselves."""
         if connection.vendor == "sqlite":
-            time.sleep(SQLITE_REST_S)
+            if self.more or not self.calls.results.empty():  # else it waits anyway
+                time.sleep(SQLITE_REST_S)
             right_of_way.give_way()
 
     def finish(self) -> None:
@@ -83,44 +91,51 @@ class Committer:
         tasks.release(self.calls.name)
 
     def _wait(self) -> None:
-        if not self.more and self.calls.results.empty():
+        if not self.more and self.calls.results.empty() and not self.calls.wake.wait(SOON_S):
             self.calls.wake.wait(self._idle_s())
         self.calls.wake.clear()
 
     def _idle_s(self) -> float:
-        due = tasks.next_due()
-        if due is None:
+        now = timezone.now()
+        due = [moment for moment in (tasks.next_due(), self.memory.next_start(now)) if moment is not None]
+        if not due:
             return IDLE_S
-        return min(IDLE_S, max(0.005, (due - timezone.now()).total_seconds()))
+        return min(IDLE_S, max(0.005, (min(due) - now).total_seconds()))
 
     def _may_claim(self) -> bool:
         self.more = False
         if not self.calls.room:
             return False
-        if self.blocked and time.monotonic() - self.blocked_at > IDLE_S:
-            self.blocked = frozenset()
-        return tasks.has_work(self.blocked)
+        if time.monotonic() - self.blocked_at > IDLE_S:  # others may have made room
+            self.blocked, self.blocked_at = frozenset(), time.monotonic()
+            self.memory.full.clear()
+            self.memory.keys.clear()
+        return tasks.has_work(self.blocked, self.memory)
 
-    def _take(self, results: list[Result]) -> None:
+    def _take(self, results: list[Result], *, claims: bool = True) -> None:
         self._refresh_fleet()
         if results:
-            self.blocked = frozenset()  # a slot came free
+            self.blocked = frozenset()  # a slot came free, and maybe room in a queue; keys are asked for anyway
+            self.memory.full.clear()
         try:
             turn = tasks.take_turn(
                 results,
                 executor=self.calls.name,
                 fleet=self.fleet,
-                room=min(self.calls.room, self.batch),
+                room=min(self.calls.room, self.batch) if claims else 0,
                 blocked=self.blocked,
+                memory=self.memory,
             )
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # the worker's edge: one bad row must never stop the line
             logger.warning("A group of %s results could not be stored", len(results), exc_info=error)
-            self._isolate(results, error)
+            self._isolate(results, error, claimed=claims)
             return
         self._note(results, turn)
         self.calls.launch(turn.assignments)
+        if turn.relays:
+            relay.deliver()
 
     def _note(self, results: list[Result], turn: tasks.Turn) -> None:
         if turn.unmet - self.blocked:
@@ -130,28 +145,46 @@ class Committer:
         if any(not isinstance(result.outcome, Done) for result in results):
             self.fleet_read_at = float("-inf")
 
+    def _renewed(self, results: list[Result]) -> list[Result]:
+        """What a transaction that failed has done to rows in memory is undone."""
+        return tasks.renew(results, [assignment.step for assignment in list(self.calls.in_flight.values())])
+
     def _settle_only(self, results: list[Result]) -> None:
         try:
-            tasks.take_turn(results, executor=self.calls.name, fleet=self.fleet, room=0)
+            if self.errors:
+                results = self._renewed(results)
+            tasks.take_turn(results, executor=self.calls.name, fleet=self.fleet, room=0, memory=self.memory)
         except (OperationalError, InterfaceError) as error:
             logger.warning("The last results could not be stored, their steps go back: %s", error)
 
-    def _isolate(self, results: list[Result], error: Exception) -> None:
-        """A group that fails is halved until the one row is found that fails alone: that one becomes dead."""
+    def _isolate(self, results: list[Result], error: Exception, *, claimed: bool) -> None:
+        """A group that fails is halved until the one row is found that fails alone: that one becomes dead.
+
+        Nothing is claimed meanwhile, or a step of the queue that cannot be claimed would be taken for the culprit;
+        such a one is put off.
+        """
         if not results:
+            if quarantine.put_off_broken():
+                return
             time.sleep(IDLE_S)
             raise OperationalError(str(error)) from error
-        if len(results) == 1:
-            tasks.bury(results[0].step.pk, results[0].step.token, f"Its outcome could not be stored: {error}"[:1000])
+        if claimed:
+            self._take(self._renewed(results), claims=False)
+            self.more = True
             return
+        if len(results) == 1:
+            tasks.bury(results[0].step.pk, results[0].token, f"Its outcome could not be stored: {error}"[:1000])
+            return
+        results = self._renewed(results)
         middle = len(results) // 2
-        self._take(results[:middle])
-        self._take(results[middle:])
+        self._take(results[:middle], claims=False)
+        self._take(results[middle:], claims=False)
 
     def _refresh_fleet(self) -> None:
         now = time.monotonic()
         if now - self.fleet_read_at > FLEET_AGE_S or snapshot.revision() != self.fleet.revision:
             self.fleet = snapshot.read()
+            self.memory.policies = queues.policies()
             self.fleet_read_at = now
 
     def _recover(self, error: Exception) -> None:

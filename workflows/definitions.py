@@ -4,13 +4,20 @@ import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.db.models import Max
+
+from agents.models import Capability
 from orchestra.kernel import access, canonical, events
 from orchestra.kernel.access import Actor
-from orchestra.kernel.errors import NotFound
+from orchestra.kernel.errors import Conflict, NotFound
 from orchestra.kernel.events import Ref
 from orchestra.kernel.models import Role
-from workflows.definition import Definition, parse, parse_text
+from workflows import definition_text, queues, version_changes
+from workflows.definition import Definition
+from workflows.definition_checks import Known
 from workflows.models import Workflow, WorkflowVersion
+from workflows.reader import parse, parse_text
+from workflows.version_changes import Change
 
 access.grant({"workflows.view": Role.VIEWER, "workflows.publish": Role.ADMIN})
 
@@ -18,14 +25,17 @@ _parsed: dict[int, Definition] = {}
 _KEPT = 1000
 
 
-def publish(name: str, source: Mapping[str, Any], *, by: Actor, reason: str = "") -> WorkflowVersion:
-    """Make ``source`` the newest version of the workflow ``name``; the same definition again changes nothing.
+def publish(
+    name: str, source: Mapping[str, Any] | str, *, by: Actor, reason: str = "", allow_unknown: bool = False
+) -> WorkflowVersion:
+    """Make ``source``, a definition or its YAML or JSON text, the newest version of the workflow ``name``.
 
-    Raises :class:`~orchestra.kernel.errors.Invalid` with the path of every fault.
+    The same definition again changes nothing. With ``allow_unknown``, capabilities and workflows that do not exist yet
+    may be named. Raises :class:`~orchestra.kernel.errors.Invalid` with the path of every fault.
     """
     access.check(by, "workflows.publish")
-    source = {**source, "name": name}
-    parse(source)
+    source = _named(name, source)
+    definition = parse(source, None if allow_unknown else known(name))
     digest = hashlib.sha256(canonical.text(source).encode()).hexdigest()
     with events.recording(by):
         workflow, _ = Workflow.objects.get_or_create(name=name)
@@ -35,6 +45,7 @@ def publish(name: str, source: Mapping[str, Any], *, by: Actor, reason: str = ""
             return newest
         number = newest.number + 1 if newest else 1
         version = WorkflowVersion.objects.create(workflow=workflow, number=number, definition=source, digest=digest)
+        queues.ensure([definition.queue])
         events.record(
             "WorkflowPublished",
             target=Ref("workflow", workflow.pk, name),
@@ -44,6 +55,43 @@ def publish(name: str, source: Mapping[str, Any], *, by: Actor, reason: str = ""
             permission="workflows.publish",
         )
     return version
+
+
+def revise(name: str, source: Mapping[str, Any], *, upon: int, by: Actor, reason: str = "") -> WorkflowVersion:
+    """:func:`publish`, if ``upon`` still is the number of the newest version (0: there is none yet).
+
+    Raises :class:`~orchestra.kernel.errors.Conflict` if it is not, since who wrote ``source`` has not seen the newest.
+    """
+    access.check(by, "workflows.publish")
+    with events.recording(by):
+        workflow = Workflow.objects.select_for_update().filter(name=name).first()
+        newest = workflow.versions.aggregate(number=Max("number"))["number"] if workflow else 0
+        version = publish(name, source, by=by, reason=reason) if newest == upon else None
+        if version is None or version.number > upon + 1:  # a workflow that was not there cannot be locked
+            raise Conflict(f"Another version of {name} was published meanwhile; look at it, then decide again.")
+    return version
+
+
+def check(source: Mapping[str, Any] | str) -> Definition:
+    """Read a definition as :func:`publish` would, and publish nothing.
+
+    Raises :class:`~orchestra.kernel.errors.Invalid` with the path of every fault.
+    """
+    data = definition_text.read(source) if isinstance(source, str) else source
+    name = data.get("name") if isinstance(data, Mapping) else None
+    return parse(data, known(str(name)))
+
+
+def known(name: str) -> Known:
+    """What a definition of the workflow ``name`` may ask for: it may name itself too."""
+    capabilities = Capability.objects.values_list("name", flat=True).distinct()
+    workflows = Workflow.objects.values_list("name", flat=True)
+    return Known(frozenset(capabilities), frozenset(workflows) | {name})
+
+
+def compare(before: WorkflowVersion, after: WorkflowVersion) -> list[Change]:
+    """What ``after`` says differently."""
+    return version_changes.changes(before.definition, after.definition)
 
 
 def newest(name: str, number: int | None = None) -> WorkflowVersion:
@@ -69,3 +117,9 @@ def parsed(versions: Collection[int]) -> Mapping[int, Definition]:
 def forget() -> None:
     """Forget parsed definitions: for tests, in which a version's number comes back with another definition."""
     _parsed.clear()
+
+
+def _named(name: str, source: Mapping[str, Any] | str) -> dict[str, Any]:
+    """The definition under the name it is published by; what is no table is left for the reader to refuse."""
+    data = definition_text.read(source) if isinstance(source, str) else source
+    return {**data, "name": name} if isinstance(data, Mapping) else data

@@ -1,38 +1,30 @@
-"""The engine's verbs for those outside it: start runs, answer human steps, cancel. Each joins the open unit of work."""
+"""The engine's verbs for those outside it: start runs, answer human steps, send signals. Each joins the open unit.
 
-import re
+What is done to runs under way (cancel, pause, retry …) is in ``control.py``.
+"""
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from orchestra.kernel import access, canonical, events
 from orchestra.kernel.access import Actor
-from orchestra.kernel.errors import Conflict, FieldError, Invalid, NotFound, TooLarge
+from orchestra.kernel.clock import database_now
+from orchestra.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, TooLarge
 from orchestra.kernel.events import NOTHING, Ref
 from orchestra.kernel.models import Role
-from workflows import advance, definitions, schemas
-from workflows.definition import Definition
+from workflows import advance, beginning, definitions, schemas, settling, starting
+from workflows.beginning import MAX_INPUT, Order, Terms
 from workflows.group import Group
-from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WorkflowVersion
+from workflows.models import RUN_ENDS, Run, RunStatus, Signal, Step, StepStatus, WaitsFor
 
-access.grant(
-    {"runs.view": Role.VIEWER, "runs.start": Role.OPERATOR, "runs.cancel": Role.OPERATOR, "runs.answer": Role.OPERATOR}
-)
+access.grant({"runs.view": Role.VIEWER, "runs.start": Role.OPERATOR, "runs.answer": Role.OPERATOR})
+access.grant({"runs.signal": Role.OPERATOR})
 
-MAX_INPUT = 1024 * 1024
-PRIORITIES = range(-100, 101)
-QUEUE = re.compile(r"[\w-]{0,50}")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms runs begin; an empty queue means the definition's."""
-
-    priority: int = 0
-    queue: str = ""
-    reason: str = ""
+MOST_SIGNALS = 1000
+"""Signals that a run may be sent before its steps take them."""
 
 
 def start(  # noqa: PLR0913  the words of the API
@@ -44,14 +36,22 @@ def start(  # noqa: PLR0913  the words of the API
     version: int | None = None,
     priority: int = 0,
     queue: str = "",
+    tier: str = "",
+    start_at: datetime | None = None,
+    deadline: datetime | None = None,
+    replays: int | None = None,
     reason: str = "",
 ) -> Run:
     """Begin a run of the newest version (or of ``version``); its first steps are ready when this commits.
 
-    ``queue`` is that of the definition unless it is given; of higher ``priority`` goes first.
+    ``queue`` is that of the definition unless it is given; of higher ``priority`` goes first; nothing happens before
+    ``start_at``, and the run fails if it has not ended by ``deadline``.
     """
     found = definitions.newest(workflow, version)
-    return _start(found, [(input, serves)], Terms(priority, queue, reason), by=by)[0]
+    if replays is not None and not Run.objects.filter(pk=replays).exists():
+        raise NotFound(f"There is no run #{replays} to repeat; it may have been removed.")
+    terms = Terms(priority, queue, tier, start_at, deadline, replays, reason)
+    return _start(found, [(input, serves)], terms, by=by)[0]
 
 
 def start_many(
@@ -65,73 +65,94 @@ def answer(step_id: int, output: Mapping[str, Any], *, by: Actor, reason: str = 
     """Complete a step that waits for a person. Raises :class:`Conflict` if it no longer waits."""
     access.check(by, "runs.answer")
     with events.recording(by):
-        run_id = Step.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
-        if run_id is None:
-            raise NotFound("There is no such step; its run may have been removed.")
-        group = Group(timezone.now())
-        group.lock_runs([run_id])
-        step = group.lock_steps([step_id])[step_id]
-        if step.status != StepStatus.WAITING:
+        group, step = _locked(step_id)
+        run = group.runs[step.run_id]
+        if step.status != StepStatus.WAITING or step.waits_for not in (WaitsFor.PERSON, WaitsFor.AGENT):
             raise Conflict("This step no longer waits for an answer; reload its run to see what happened.")
-        group.move(step, StepStatus.SUCCEEDED, output=dict(output))
-        group.record_step("StepAnswered", step, actor=by, reason=reason)
-        advance.proceed(group, group.runs[run_id])
+        _check_answer(group, step, output, by)
+        _check_size(output, "An answer")
+        settling.succeed(group, step, dict(output), actor=by, answered=True, reason=reason)
+        advance.proceed(group, run)
         group.save()
 
 
-def cancel(run_id: int, *, by: Actor, reason: str) -> Run:
-    """End a run now: what waits or is ready never begins, and the answer of a call in flight is refused."""
-    access.check(by, "runs.cancel")
-    if not reason.strip():
-        raise Invalid(errors=[{"path": "reason", "message": "Say why the run is cancelled."}])
+def signal(run_id: int, name: str, payload: Any = None, *, by: Actor, reason: str = "") -> Run:
+    """Tell a run that something happened: a step that waits for it goes on, or the first that will.
+
+    Raises :class:`Conflict` if the run has ended.
+    """
+    access.check(by, "runs.signal")
+    _check_signal(name, payload)
     with events.recording(by):
-        group = Group(timezone.now())
+        group = Group(database_now())
         group.lock_runs([run_id])
         run = group.runs.get(run_id)
         if run is None:
             raise NotFound("There is no such run; it may have been removed.")
-        if run.status in RUN_ENDS:
-            raise Conflict(f"This run has {run.status} already, so there is nothing to cancel.")
-        open_steps = Step.objects.filter(run=run, status__in=[StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING])
-        steps = group.lock_steps(list(open_steps.values_list("pk", flat=True)))
-        advance.cancel_steps(group, list(steps.values()), reason)
-        group.move_run(run, RunStatus.CANCELLED, error=reason)
-        group.record_run("RunCancelled", run, reason=reason, actor=by)
+        if run.status in (*RUN_ENDS, RunStatus.COMPENSATING):
+            raise Conflict(f"This run is {run.get_status_display()}, so no step of it can take a signal any more.")
+        if len(group.signals(run)) >= MOST_SIGNALS:
+            raise Conflict(f"{MOST_SIGNALS:,} signals wait for this run already; let its steps take those first.")
+        sent = Signal.objects.create(run=run, name=name, payload=payload, sent_by=by.label, sent_at=group.now)
+        group.signals(run).append(sent)
+        group.record_run("SignalSent", run, actor=by, reason=reason, signal=name)
+        _let_it_be_taken(group, run, name)
+        advance.proceed(group, run)
         group.save()
     return run
 
 
-def _start(
-    version: WorkflowVersion,
-    orders: Sequence[tuple[Mapping[str, Any], Ref]],
-    terms: Terms,
-    *,
-    by: Actor,
-) -> list[Run]:
+def _let_it_be_taken(group: Group, run: Run, name: str) -> None:
+    definition = group.definition(run)
+    takers = [spec.name for spec in definition.steps if name in starting.signals_of(spec)]
+    for step in group.lock_tasks(run, takers) if takers else ():
+        if step.waits_for not in (WaitsFor.SIGNAL, WaitsFor.FIRST):
+            continue
+        taken = group.take_signal(run, {name}, step)
+        if taken is not None:
+            starting.signal(group, step, taken.name, taken.payload)
+            return
+
+
+def _check_signal(name: str, payload: Any) -> None:
+    if not name or len(name) > 100:
+        raise Invalid(errors=[{"path": "name", "message": "Name the signal, with at most 100 characters."}])
+    _check_size(payload, "A signal")
+
+
+def _check_size(value: Any, what: str) -> None:
+    if len(canonical.text(value)) > MAX_INPUT:
+        raise TooLarge(f"{what} may have at most 1 MB; store large data elsewhere and send its address.")
+
+
+def _locked(step_id: int) -> tuple[Group, Step]:
+    run_id = Step.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
+    if run_id is None:
+        raise NotFound("There is no such step; its run may have been removed.")
+    group = Group(database_now())
+    group.lock_runs([run_id])
+    return group, group.lock_steps([step_id])[step_id]
+
+
+def _check_answer(group: Group, step: Step, output: Mapping[str, Any], by: Actor) -> None:
+    human = group.definition(group.runs[step.run_id]).step(step.name).human
+    if human is None:
+        return
+    role = Role.ADMIN if step.round else human.role  # it was escalated when nobody answered in time
+    if role == Role.ADMIN and by.kind == "person" and by.role != Role.ADMIN:
+        raise Forbidden("This step waits for an administrator; ask one to answer it.")
+    if human.form is not None:
+        faults: list[FieldError] = schemas.faults(human.form, output, "output")
+        if faults:
+            raise Invalid(errors=faults)
+
+
+def _start(version: Any, orders: Sequence[tuple[Mapping[str, Any], Ref]], terms: Terms, *, by: Actor) -> list[Run]:
     access.check(by, "runs.start")
-    _check(definitions.parsed([version.pk])[version.pk], orders, terms)
     with events.recording(by) as unit:
         group = Group(timezone.now())
-        runs = Run.objects.bulk_create(
-            [
-                Run(
-                    version=version,
-                    input=input_,
-                    priority=terms.priority,
-                    queue=terms.queue or version.definition.get("queue", "default"),
-                    serves_kind=serves.kind,
-                    serves_id=str(serves.id),
-                    correlation=_correlation(unit, orders, serves),
-                    started_by=by.label,
-                    created_at=group.now,
-                )
-                for input_, serves in orders
-            ]
-        )
-        group.adopt(runs)
-        for run in runs:
-            group.record_run("RunStarted", run, actor=by, reason=terms.reason)
-            advance.proceed(group, run)
+        placed = [Order(input_, _correlation(unit, orders, serves), serves) for input_, serves in orders]
+        runs = beginning.begin(group, version, placed, terms, by=by)
         group.save()
     return runs
 
@@ -139,25 +160,3 @@ def _start(
 def _correlation(unit: events.Unit, orders: Sequence[Any], serves: Ref) -> str:
     """One story for a single run and what started it; a story each for the many of an import."""
     return unit.correlation if len(orders) == 1 else f"{unit.correlation[:20]}-{serves.kind}-{serves.id}"[:64]
-
-
-def _check(definition: Definition, orders: Sequence[tuple[Mapping[str, Any], Ref]], terms: Terms) -> None:
-    faults: list[FieldError] = []
-    if definition.serves and any(serves.kind != definition.serves for _, serves in orders):
-        message = f"Runs of this workflow belong to an object of kind {definition.serves}, whose pages begin them."
-        faults.append({"path": "workflow", "message": message})
-    if not QUEUE.fullmatch(terms.queue):
-        faults.append({"path": "queue", "message": "Give a name of letters, digits, - and _, at most 50 characters."})
-    if terms.priority not in PRIORITIES:
-        faults.append({"path": "priority", "message": "Give a whole number from -100 to 100; higher goes first."})
-    for input_, _ in orders:
-        if len(canonical.text(input_)) > MAX_INPUT:
-            raise TooLarge("The input of a run may have at most 1 MB; store large data elsewhere and send its address.")
-        if definition.input_schema is not None:
-            faults += schemas.faults(definition.input_schema, input_, "input")
-        if "steps" in input_:
-            faults.append(
-                {"path": "input.steps", "message": "This name belongs to the outputs of steps; choose another."}
-            )
-    if faults:
-        raise Invalid(errors=faults)

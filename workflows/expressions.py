@@ -4,8 +4,9 @@ All see the run's input at the root and ``steps.NAME.status`` and ``steps.NAME.o
 and a condition is given only the paths that it names, since converting a large order costs more than deciding on it.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +14,16 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 MAX_CONDITION = 500
-_PATHS = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?!\s*\()")
+MAX_QUERY = 2000
+MAX_DEPTH = 50
+"""Of a query's tree, and of brackets in any expression: what evaluates them recurses."""
+MAX_COPIES = 1000
+_PATHS = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)*(?!\s*\()")
 _STRINGS = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _TEMPLATE = re.compile(r"\{\{\s*(.+?)\s*\}\}")
 _MACROS = re.compile(r"\.\s*(all|exists|exists_one|map|filter|reduce|min)\s*\(")
+_LITERALS = re.compile(r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\"|`(?:[^`\\]|\\.)*+`")
+_CEL_DEPTH = 250  # eleven levels of its grammar for each bracket
 _KEYWORDS = {"true", "false", "null", "in", "has"}
 
 
@@ -29,18 +36,102 @@ def _query(text: str) -> Any:
     return jmespath.compile(text)
 
 
+@lru_cache(maxsize=4096)
 def fault_of_query(text: str) -> str:
-    """Why ``text`` is not a JMESPath expression, or nothing."""
+    """Why ``text`` is not a JMESPath expression that may run, or nothing."""
+    if len(text) > MAX_QUERY:
+        return f"An expression may have at most {MAX_QUERY:,} characters."
+    if _brackets(text) > MAX_DEPTH:
+        return f"An expression may be nested at most {MAX_DEPTH} deep."
     try:
-        _query(text)
+        tree = _query(text).parsed
     except JMESPathError as error:
         return f"This is not a JMESPath expression: {str(error).splitlines()[0]}"
+    except RecursionError:
+        return f"An expression may be nested at most {MAX_DEPTH} deep."
+    if _depth([tree], lambda node: node["children"]) > MAX_DEPTH:
+        return f"An expression may be nested at most {MAX_DEPTH} deep."
+    if _copies(tree) > MAX_COPIES:
+        return f"This could copy its input more than {MAX_COPIES:,} times; pick less at a time."
     return ""
 
 
 def fault_of_template(text: str) -> str:
     """Why one of the expressions in ``{{ … }}`` does not parse, or nothing."""
+    rest = _TEMPLATE.sub("", text)
+    if "{{" in rest or "}}" in rest:
+        return "Close each {{ with }}, with an expression between them."
     return next((fault for inner in _TEMPLATE.findall(text) if (fault := fault_of_query(inner))), "")
+
+
+def steps_of_query(text: str) -> set[str]:
+    """The names of the steps that a JMESPath expression, which parses, reads by ``steps.NAME``."""
+    return set(_steps_read(_query(text).parsed))
+
+
+def steps_of_template(text: str) -> set[str]:
+    """The names of the steps that the expressions in ``{{ … }}`` read."""
+    return {name for inner in _TEMPLATE.findall(text) for name in steps_of_query(inner)}
+
+
+def steps_of_condition(text: str) -> set[str]:
+    """The names of the steps that a condition, which parses, reads by ``steps.NAME``."""
+    return {path[1] for path in _condition(text)[1] if path[0] == "steps" and len(path) > 1}
+
+
+def _steps_read(node: Mapping[str, Any]) -> Iterator[str]:
+    """Follows only what sees the run's input at its root: the right side of a dot or pipe sees what the left gave."""
+    kind, children = node["type"], node["children"]
+    if kind == "subexpression":
+        name = _first(children[1])
+        if children[0] == {"type": "field", "children": [], "value": "steps"} and name:
+            yield name
+        else:
+            yield from _steps_read(children[0])
+    elif kind in _FROM_THE_LEFT:
+        yield from _steps_read(children[0])
+    elif kind != "expref":
+        for child in children:
+            yield from _steps_read(child)
+
+
+def _first(node: Mapping[str, Any]) -> str:
+    """The field that ``node`` begins with, or nothing."""
+    while node["type"] == "index_expression":
+        node = node["children"][0]
+    return str(node["value"]) if node["type"] == "field" else ""
+
+
+_FROM_THE_LEFT = {
+    "pipe", "projection", "value_projection", "filter_projection", "flatten", "slice", "index_expression",
+}  # fmt: skip
+
+
+def _copies(node: Mapping[str, Any]) -> int:
+    """How often the answer can hold its input: ``[@, @]`` twice, each further one in a chain twice as often."""
+    counts = [_copies(child) for child in node["children"]]
+    if node["type"] in {"multi_select_list", "multi_select_dict"}:
+        return sum(counts)
+    if node["type"] in {"or_expression", "and_expression", "comparator", "not_expression"}:
+        return max(counts)
+    return math.prod(counts)
+
+
+def _depth(level: Iterable[Any], children: Callable[[Any], Iterable[Any]]) -> int:
+    """How many levels a tree has, found without recursion."""
+    depth = 0
+    while level := list(level):
+        depth, level = depth + 1, [child for node in level for child in children(node)]
+    return depth
+
+
+def _brackets(text: str) -> int:
+    """How deep the brackets of an expression are nested."""
+    depth = deepest = 0
+    for letter in _LITERALS.sub("", text):
+        depth += (letter in "([{") - (letter in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def pick(mapping: Any, context: Mapping[str, Any]) -> Any:
@@ -73,17 +164,31 @@ def fill(template: str, context: Mapping[str, Any]) -> str:
     return _TEMPLATE.sub(value, template)
 
 
+def fill_names(template: str, context: Mapping[str, Any]) -> list[str]:
+    """The names that ``template`` stands for: one, or as many as are in the list that it is made of entirely."""
+    whole = _TEMPLATE.fullmatch(template.strip())
+    picked = pick(whole[1], context) if whole else None
+    return [str(name) for name in picked] if isinstance(picked, list) else [fill(template, context)]
+
+
+@lru_cache(maxsize=1024)
+def _tree(text: str) -> Any:
+    import celpy
+
+    return celpy.Environment().compile(text)
+
+
 @lru_cache(maxsize=1024)
 def _condition(text: str) -> tuple[Any, tuple[tuple[str, ...], ...]]:
     import celpy
 
-    environment = celpy.Environment()
-    program = environment.program(environment.compile(text))
+    program = celpy.Environment().program(_tree(text))
     bare = _STRINGS.sub("''", text)
     paths = {tuple(path.split(".")) for path in _PATHS.findall(bare)} - {(word,) for word in _KEYWORDS}
     return program, tuple(sorted(paths))
 
 
+@lru_cache(maxsize=1024)
 def fault_of_condition(text: str) -> str:
     """Why ``text`` is not a condition that may run, or nothing."""
     import celpy
@@ -92,10 +197,14 @@ def fault_of_condition(text: str) -> str:
         return f"A condition may have at most {MAX_CONDITION} characters."
     if _MACROS.search(text):
         return "Macros such as all() and map() are not allowed in conditions; has() is."
+    if _brackets(text) > MAX_DEPTH:
+        return f"An expression may be nested at most {MAX_DEPTH} deep."
     try:
-        _condition(text)
+        tree = _tree(text)
     except celpy.CELParseError as error:
         return f"This is not a CEL expression: {str(error.args[0] if error.args else error).splitlines()[0]}"
+    if _depth([tree], lambda node: getattr(node, "children", ())) > _CEL_DEPTH:
+        return "This condition is nested too deeply; decide part of it in a step before."
     return ""
 
 

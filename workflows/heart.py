@@ -43,6 +43,7 @@ class Heart:
                 self.beat()
                 next_beat = time.monotonic() + self.beat_s
             self.look_at_loop()
+            self.look_for_lost()
             self.calls.ended.wait(LOOK_S)
         self._stop()
 
@@ -57,6 +58,16 @@ class Heart:
             logger.warning("The heartbeat was not stored, the next one is due in %s s: %s", self.beat_s, error)
             connection.close()
         self._retire_if_due()
+
+    def look_for_lost(self) -> None:
+        """Give up calls whose step was cancelled or given away, well before the next beat would notice."""
+        held = list(self.calls.in_flight)
+        try:
+            if held and tasks.held_by(self.calls.name) < len(held):
+                self.calls.drop(tasks.lost(self.calls.name, held))
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Lost calls could not be looked for: %s", error)
+            connection.close()
 
     def look_at_loop(self) -> None:
         """Name the agent that keeps the loop from running for over a second: it should have been a thread."""

@@ -8,7 +8,8 @@ from typing import IO
 from django.conf import settings
 from django.db import connections
 
-from workflows import executor
+from orchestra.kernel import jobs
+from workflows import bulk, executor
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,18 @@ def run_executor() -> None:
         reason = executor.run()
         logger.info("The executor stopped: %s", reason)
     connections.close_all()
+
+
+def work_on_bulk(pk: int) -> None:
+    """Work on an action on many runs; enqueue the rest of it."""
+    if not bulk.work_on(pk):
+        jobs.enqueue(bulk.WORK, pk)
+
+
+def resume_bulk() -> None:
+    """Take up the actions on many runs whose message was lost."""
+    for pk in bulk.unfinished():
+        work_on_bulk(pk)
 
 
 def _take_slot() -> IO[str] | None:

@@ -44,3 +44,6 @@ Change = StepChange | RunChange
 Observer = Callable[[Sequence[Change]], None]
 
 observers: Port[Observer] = Port("apps whose objects are served by runs, by kind of object")
+
+retries: Port[Callable[[str], str]] = Port("why a run that serves an object may not be retried, by kind of object")
+"""Given the object's id: a sentence that says what to do instead, or nothing."""

@@ -1,51 +1,47 @@
 """How far a run has come: its steps in the order of the definition, those not yet reached as ``pending``.
 
-Reads only. Costs the same few queries however many steps there are; the fleet is read only if a step waits for agents.
+Reads only. Costs the same few queries however many steps and items there are; items are counted here, and listed by
+``items.py``. The fleet is read only if a step waits for agents.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from orchestra.kernel.drawing import Bar, TimeLine
-from orchestra.kernel.looks import look_of
-from orchestra.kernel.wording import duration
-from workflows import definitions, waiting
-from workflows.definition import Definition, StepSpec
-from workflows.models import Run, Step, StepStatus
+from workflows import attempts, definitions, items, starting, waiting
+from workflows.attempts import Attempt
+from workflows.definition import Definition, StepSpec, is_undo, undo
+from workflows.items import Items
+from workflows.models import Run, RunStatus, Signal, Step, StepStatus, WaitsFor
 from workflows.planner import SETTLED
-from workflows.waiting import Reason, Situation
+from workflows.reasons import Reason
+from workflows.waiting import Situation
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try: which agent had it from when to when, and how it ended (``status``, ``error``)."""
-
-    number: int
-    agent: str
-    status: str
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: str
+SHOWN_SIGNALS = 50
+_LATER = frozenset({"paused", "retry", "repeat"})
+"""Reasons of ready steps that do not end in the next seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """A step of a run: what the definition says of it, its row if it was reached, and why it waits."""
+    """A task of a run: what the definition says of it, its row if it was reached, and why it waits.
 
+    ``undo`` is what undoes it, ``items`` are those of a fan-out, ``child`` is the newest run of a step that is one.
+    """
+
+    name: str
     spec: StepSpec
-    row: Step | None
-    waiting: Reason | None
-    attempts: tuple[Attempt, ...]
-    bars: tuple[Bar, ...]
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
+    row: Step | None = None
+    waiting: Reason | None = None
+    attempts: tuple[Attempt, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    undo: "StepProgress | None" = None
+    items: Items | None = None
+    child: Run | None = None
 
     @property
     def status(self) -> str:
@@ -63,24 +59,47 @@ class StepProgress:
     @property
     def took_s(self) -> float | None:
         """Seconds of the last attempt, so far if it is not over."""
-        last = self.attempts[-1] if self.attempts else None
-        if last is None or last.started_at is None:
-            return None
-        return ((last.finished_at or timezone.now()) - last.started_at).total_seconds()
+        return items.took_s(self.attempts, timezone.now())
+
+    @property
+    def is_undo(self) -> bool:
+        return is_undo(self.name)
+
+    @property
+    def parent(self) -> str:
+        """The fan-out that it is an item of, or undoes one of."""
+        return self.spec.name if "[" in self.name else ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether a person is to answer it now."""
+        row = self.row
+        return bool(row and row.status == StepStatus.WAITING and row.waits_for in (WaitsFor.PERSON, WaitsFor.AGENT))
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """A run with its steps and the reason why it waits, if it does."""
+    """A run with its steps, the signals it was sent, and the reason why it waits, if it does."""
 
     run: Run
     definition: Definition
     steps: tuple[StepProgress, ...]
     waiting: Reason | None
-    took_s: float
+    line: TimeLine
+    signals: Sequence[Signal] = field(default=())
 
     def step(self, name: str) -> StepProgress | None:
-        return next((step for step in self.steps if step.name == name), None)
+        """A step, or what undoes one; items are not among them."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+            if step.undo is not None and step.undo.name == name:
+                return step.undo
+        return None
+
+    @property
+    def took_s(self) -> float:
+        return (self.line.end - self.line.start).total_seconds()
 
     @property
     def most_telling(self) -> StepProgress:
@@ -91,18 +110,65 @@ class RunProgress:
                 return found[-1]
         return self.steps[0]
 
+    @property
+    def begins_soon(self) -> bool:
+        """Whether something of it is ready: that a claim begins it is no event, so pages look again by themselves."""
+        if self.run.status not in (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.COMPENSATING):
+            return False
+        return any(
+            (part.status == StepStatus.READY and part.waiting is not None and part.waiting.code not in _LATER)
+            or (part.items is not None and part.items.counts.get(StepStatus.READY, 0) > 0)
+            for step in self.steps
+            for part in (step, step.undo)
+            if part is not None
+        )
 
-def of_run(run: Run) -> RunProgress:
-    """Read everything about ``run``, whose version and workflow are joined already."""
+    @property
+    def awaited_signals(self) -> list[str]:
+        """The signals that steps of it wait for now."""
+        open_ = [step for step in self.steps if step.row and step.status == StepStatus.WAITING]
+        return sorted({name for step in open_ for name in starting.signals_of(step.spec)})
+
+
+def of_run(run: Run, *, payloads: bool = False) -> RunProgress:
+    """Read everything about ``run``, whose version and workflow are joined already.
+
+    Without ``payloads`` the rows' inputs and outputs are left in the database, which may be megabytes.
+    """
     now = timezone.now()
     definition = definitions.parsed([run.version_id])[run.version_id]
-    rows = {step.name: step for step in run.steps.select_related("agent")}
+    rows = _rows(run, payloads=payloads)
     situation = waiting.situation_of(rows.values(), now)
-    line = _line(run, rows.values(), now)
-    steps = tuple(_progress(spec, rows, run, situation, line) for spec in definition.steps)
-    open_steps = {step.name: step.waiting for step in steps if step.row and step.status not in SETTLED}
-    took_s = (line.end - line.start).total_seconds()
-    return RunProgress(run, definition, steps, waiting.of_run(run, open_steps), took_s)
+    reading = _Reading(run, definition, rows, situation, _line(run, rows.values(), now))
+    steps = reading.steps()
+    open_steps = {step.name: step.waiting for step in reading.open(steps)}
+    paused = waiting.pause_of(run) if run.status == RunStatus.PAUSED else ""
+    reason = waiting.of_run(run, open_steps, situation, paused)
+    signals = list(run.signals.order_by("-pk")[:SHOWN_SIGNALS])
+    return RunProgress(run, definition, steps, reason, reading.line, signals)
+
+
+def of_task(found: RunProgress, name: str) -> StepProgress | None:
+    """A single task of a run by its name: an item of a fan-out, or what undoes one."""
+    row = Step.objects.filter(run=found.run, name=name).defer("input", "output").first()
+    if row is None:
+        return None
+    situation = waiting.situation_of([row], timezone.now())
+    reading = _Reading(found.run, found.definition, {name: row}, situation, found.line)
+    return reading.reached(found.definition.step(name), row)
+
+
+def input_of(run: Run, spec: StepSpec, row: Step) -> Any:
+    """What a task was given; of a fan-out the list that it goes through."""
+    if row.total is not None or not row.started_at:
+        return row.input
+    return starting.given(run, spec, row)
+
+
+def _rows(run: Run, *, payloads: bool) -> dict[str, Step]:
+    """The rows of steps and of what undoes them, but not of the items of fan-outs nor of what undoes those."""
+    rows = run.steps.filter(parent="").exclude(name__contains="[")
+    return {step.name: step for step in (rows if payloads else rows.defer("input", "output"))}
 
 
 def _line(run: Run, rows: Collection[Step], now: datetime) -> TimeLine:
@@ -113,37 +179,54 @@ def _line(run: Run, rows: Collection[Step], now: datetime) -> TimeLine:
     return TimeLine(start, run.finished_at or (now if goes_on else stopped))
 
 
-def _progress(spec: StepSpec, rows: Mapping[str, Step], run: Run, situation: Situation, line: TimeLine) -> StepProgress:
-    row = rows.get(spec.name)
-    if row is None:
-        statuses = {name: step.status for name, step in rows.items()}
-        reason = waiting.of_unreached(spec.needs, statuses) if run.finished_at is None else None
-        return StepProgress(spec, None, reason, (), ())
-    attempts = _attempts(row)
-    bars = tuple(_bar(attempt, line, situation.now) for attempt in attempts if attempt.started_at)
-    return StepProgress(spec, row, waiting.of_step(row, run, situation), attempts, bars)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one reading of a run goes by."""
 
+    run: Run
+    definition: Definition
+    rows: Mapping[str, Step]
+    situation: Situation
+    line: TimeLine
 
-def _attempts(step: Step) -> tuple[Attempt, ...]:
-    earlier = [_earlier(past) for past in step.history]
-    if step.started_at is None or step.status == StepStatus.READY:
-        return tuple(earlier)
-    if earlier and step.finished_at and earlier[-1].number == step.attempt:
-        return tuple(earlier)  # the last failure is in the history already
-    agent = (step.choice or {}).get("chosen", "")
-    last = Attempt(step.attempt or 1, agent, step.status, step.started_at, step.finished_at, step.error)
-    return (*earlier, last)
+    def steps(self) -> tuple[StepProgress, ...]:
+        totals = {name: row.total for name, row in self.rows.items() if row.total is not None}
+        fans = items.counts_of(self.run, self.definition, totals)
+        runs = [row.pk for name, row in self.rows.items() if self.definition.step(name).workflow]
+        children = waiting.children_of(runs)
+        statuses = {name: row.status for name, row in self.rows.items()}
+        return tuple(self._step(spec, statuses, fans, children) for spec in self.definition.steps)
 
+    def _step(
+        self, spec: StepSpec, statuses: Mapping[str, str], fans: Mapping[str, Items], children: Mapping[int, Run]
+    ) -> StepProgress:
+        row = self.rows.get(spec.name)
+        if row is None or row.status == StepStatus.PENDING:
+            return StepProgress(spec.name, spec, row, self._before(spec, statuses))
+        undoing = self.rows.get(undo(spec.name))
+        return self.reached(
+            spec,
+            row,
+            undo=self.reached(spec, undoing) if undoing is not None else None,
+            items=fans.get(spec.name),
+            child=children.get(row.pk),
+        )
 
-def _earlier(past: Mapping[str, Any]) -> Attempt:
-    started, finished = (parse_datetime(past.get(name) or "") for name in ("started_at", "finished_at"))
-    return Attempt(past["attempt"], past.get("agent", ""), StepStatus.FAILED, started, finished, past.get("error", ""))
+    def reached(self, spec: StepSpec, row: Step, **more: Any) -> StepProgress:
+        """A task that has a row."""
+        tries = attempts.of_step(row)
+        bars = attempts.bars_of(row, tries, self.line, self.situation.now)
+        reason = waiting.of_step(row, self.run, spec, self.situation)
+        return StepProgress(row.name, spec, row, reason, tries, bars, **more)
 
+    def _before(self, spec: StepSpec, statuses: Mapping[str, str]) -> Reason | None:
+        """Why a step was not reached; nothing once it never will be."""
+        if self.run.finished_at is not None or self.run.status == RunStatus.COMPENSATING:
+            return None
+        return waiting.of_unreached(spec, statuses)
 
-def _bar(attempt: Attempt, line: TimeLine, now: datetime) -> Bar:
-    assert attempt.started_at is not None
-    end = attempt.finished_at or now
-    seconds = (end - attempt.started_at).total_seconds()
-    look = look_of(attempt.status)
-    label = f"attempt {attempt.number}, {look.word}, {duration(seconds)}"
-    return line.bar(attempt.started_at, end, tone=look.tone, label=label)
+    def open(self, steps: Collection[StepProgress]) -> list[StepProgress]:
+        """The tasks that have been begun on and not ended."""
+        both = [part for step in steps for part in (step, step.undo) if part is not None and part.row is not None]
+        ended = SETTLED | {StepStatus.PENDING}
+        return [part for part in both if part.status not in ended]

@@ -5,14 +5,14 @@ Everything goes through one :class:`~workflows.group.Group` a transaction; nothi
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.utils import timezone
 
 from agents import dispatch, health
 from agents.dispatch import Choice, Demand
@@ -21,10 +21,14 @@ from agents.scoring import Weights
 from agents.snapshot import AgentView, Fleet
 from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
-from workflows import advance
+from orchestra.kernel.statements import fetch
+from workflows import advance, backlog, queues, settling, starting
+from workflows.admission import DEFAULT
 from workflows.advance import Result
+from workflows.backlog import Due, Wanted
 from workflows.group import ENGINE, Group
-from workflows.models import RunStatus, Step, StepStatus
+from workflows.models import Run, RunStatus, Step, StepStatus
+from workflows.turnstile import Memory, Turnstile
 
 BATCH = 500
 """Steps claimed in one transaction."""
@@ -33,6 +37,10 @@ MAX_IN_A_ROW = 16
 TIGHT = 4 * BATCH
 """An agent with fewer free slots than this is locked while its slots are counted, so that nobody overbooks it."""
 
+IN_USE = """
+SELECT agent_id, COUNT(*) FROM workflows_step WHERE status = 'running' AND lease_expires_at > %s GROUP BY agent_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -40,6 +48,7 @@ class Assignment:
 
     step: Step
     agent: AgentView
+    input: Any
     correlation: str
     is_probe: bool
     in_a_row: int
@@ -52,44 +61,59 @@ class Turn:
     assignments: list[Assignment]
     unmet: frozenset[str]
     may_be_more: bool
+    relays: bool = False
+    """Whether :func:`workflows.relay.deliver` is due."""
 
 
-def take_turn(
-    results: Sequence[Result], *, executor: str, fleet: Fleet, room: int, blocked: Collection[str] = ()
+def take_turn(  # noqa: PLR0913  all but the results by name
+    results: Sequence[Result],
+    *,
+    executor: str,
+    fleet: Fleet,
+    room: int,
+    blocked: Collection[str] = (),
+    memory: Memory | None = None,
 ) -> Turn:
     """One transaction: settle ``results``, advance their runs, claim up to ``room`` steps and choose their agents.
 
-    Steps that have just become ready compete with those waiting in the queue by priority; ``blocked`` demands are known
-    to find no agent at the moment and stay where they are.
+    Steps that have just become ready compete with those waiting in the queue by their rank; ``blocked`` demands are
+    known to find no agent at the moment and stay where they are. ``memory`` is what the executor remembers of queues;
+    without it, what is set for them is read anew.
     """
+    if memory is None:
+        memory = Memory(queues.policies())
     with events.recording(ENGINE):
-        group = Group(database_now())
-        counted = _settle(group, results)
-        candidates = _candidates(group, results, room, blocked)
+        group, claims = Group.of_claims([result.step for result in results])
+        counted, settled = _settle(group, results, claims)
+        gate = Turnstile(memory, group.now, min(room, BATCH), settled)
+        candidates = _candidates(group, gate, results, blocked)
         claimed, unmet = _choose_and_claim(group, candidates, executor, fleet, counted)
+        gate.charge([assignment.step for assignment in claimed])
         group.save()
         health.merge(counted, group.now)
-    return Turn(claimed, unmet, candidates.may_be_more)
+    return Turn(claimed, unmet, candidates.may_be_more, group.relays)
 
 
-def has_work(blocked: Collection[str] = ()) -> bool:
-    """Whether a step is ready and due, apart from ``blocked`` demands: a cheap look outside any transaction."""
-    ready = Step.objects.filter(status=StepStatus.READY, available_at__lte=database_now())
-    return (ready.exclude(demand__in=blocked) if blocked else ready).exists()
+def has_work(blocked: Collection[str] = (), memory: Memory | None = None) -> bool:
+    """Whether a step is ready and due, apart from ``blocked`` demands and what ``memory`` knows to be in the way.
+
+    A cheap look outside any transaction.
+    """
+    if memory is None:
+        return backlog.is_any(blocked)
+    closed = memory.closed(database_now()) if memory.until else memory.closed(timezone.now())
+    return backlog.is_any(blocked, memory.keys, closed)
 
 
 def next_due() -> datetime | None:
     """When the next retry becomes due, if one waits."""
-    ready = Step.objects.filter(status=StepStatus.READY, available_at__gt=database_now())
-    return ready.aggregate(due=Min("available_at"))["due"]
+    return backlog.next_due()
 
 
-def in_use(agents: Collection[int] | None = None) -> dict[int, int]:
+def in_use(agents: Collection[int] | None = None, *, now: datetime | None = None) -> dict[int, int]:
     """Calls in flight for each agent, from unexpired leases only; in one query."""
-    running = Step.objects.filter(status=StepStatus.RUNNING, lease_expires_at__gt=database_now())
-    if agents is not None:
-        running = running.filter(agent_id__in=agents)
-    return dict(running.values_list("agent_id").order_by("agent_id").annotate(Count("pk")))
+    (rows,) = fetch((IN_USE, [now or database_now()]))
+    return {agent: count for agent, count in rows if agents is None or agent in agents}
 
 
 def extend(executor: str, steps: Collection[int]) -> int:
@@ -97,6 +121,11 @@ def extend(executor: str, steps: Collection[int]) -> int:
     with events.recording(ENGINE):
         held = Step.objects.filter(pk__in=steps, executor=executor, status=StepStatus.RUNNING)
         return held.update(lease_expires_at=_lease_end(database_now()))
+
+
+def held_by(executor: str) -> int:
+    """How many steps ``executor`` holds, by the database."""
+    return Step.objects.filter(executor=executor, status=StepStatus.RUNNING).count()
 
 
 def lost(executor: str, steps: Collection[int]) -> list[int]:
@@ -117,6 +146,24 @@ def release(executor: str, *, except_for: Collection[int] = ()) -> int:
     return _give_back(held, reason="Its executor stopped before the call ended.", lost=False)
 
 
+def renew(results: Sequence[Result], in_flight: Collection[Step]) -> list[Result]:
+    """The same results on rows read anew, after a transaction that failed: it has changed those in memory.
+
+    Their claims stay as they were. The runs of steps that are still ``in_flight`` are read anew as well.
+    """
+    rows = Step.objects.in_bulk([result.step.pk for result in results])
+    runs = Run.objects.in_bulk({step.run_id for step in (*rows.values(), *in_flight)})
+    for step in in_flight:
+        step.run = runs.get(step.run_id, step.run)
+    renewed = []
+    for result in results:
+        row = rows.get(result.step.pk)
+        if row is not None:
+            row.run, row.token = runs[row.run_id], result.token
+            renewed.append(replace(result, step=row))
+    return renewed
+
+
 def bury(step_id: int, token: int, error: str) -> None:
     """Mark a step dead whose outcome cannot be stored, so that one bad row never stops the line."""
     with events.recording(ENGINE):
@@ -126,14 +173,13 @@ def bury(step_id: int, token: int, error: str) -> None:
         step = group.lock_steps([step_id]).get(step_id)
         if step is None or step.token != token or step.status != StepStatus.RUNNING:
             return
-        group.move(step, StepStatus.DEAD, error=error)
-        group.record_step("StepDied", step, reason=error, outcome=events.Outcome.FAILED)
+        settling.bury(group, step, error)
         advance.proceed(group, group.runs[run_id])
         group.save()
 
 
 def _give_back(steps: Any, *, reason: str, lost: bool) -> int:
-    found = list(steps.order_by("pk").values_list("pk", "run_id", "token")[:BATCH])
+    found = list(steps.order_by("lease_expires_at").values_list("pk", "run_id", "token")[:BATCH])
     if not found:
         return 0
     with events.recording(ENGINE):
@@ -141,15 +187,17 @@ def _give_back(steps: Any, *, reason: str, lost: bool) -> int:
         group.lock_runs([run for _, run, _ in found])
         locked = group.lock_steps([pk for pk, _, _ in found])
         count = 0
-        for pk, run, token in found:
+        for pk, _, token in found:
             step = locked.get(pk)
             if step is None or step.status != StepStatus.RUNNING or step.token != token:
                 continue
             if lost and step.lease_expires_at and step.lease_expires_at > group.now:
                 continue
             advance.give_back(group, step, reason=reason, lost=lost)
-            advance.proceed(group, group.runs[run])
             count += 1
+        for run in dict.fromkeys(run for _, run, _ in found):  # not before all of its steps are back
+            if run in group.runs:
+                advance.proceed(group, group.runs[run])
         group.save()
     return count
 
@@ -161,18 +209,19 @@ class _Candidates:
     may_be_more: bool
 
 
-def _settle(group: Group, results: Sequence[Result]) -> list[health.Result]:
-    group.lock_known_runs({result.step.run_id: result.step.run for result in results})
-    claims = group.lock_claims([result.step.pk for result in results])
-    counted = [
-        _count(result)
+def _settle(
+    group: Group, results: Sequence[Result], claims: Mapping[int, tuple[str, int]]
+) -> tuple[list[health.Result], list[int]]:
+    """Settle what still holds its claim; returns what counts for the agents, and the steps that run no more."""
+    settled = [
+        result
         for result in results
         if result.step.run_id in group.runs and advance.settle(group, result, claims.get(result.step.pk))
     ]
     for run in dict.fromkeys(result.step.run_id for result in results):
         if run in group.runs:
             advance.proceed(group, group.runs[run])
-    return counted
+    return [_count(result) for result in settled], [result.step.pk for result in settled]
 
 
 def _count(result: Result) -> health.Result:
@@ -186,37 +235,49 @@ def _count(result: Result) -> health.Result:
     )
 
 
-def _candidates(group: Group, results: Sequence[Result], room: int, blocked: Collection[str]) -> _Candidates:
-    """Steps that may start now, best first. Of equal priority, a run goes on before another begins."""
-    limit = min(room, BATCH)
+def _candidates(group: Group, gate: Turnstile, results: Sequence[Result], blocked: Collection[str]) -> _Candidates:
+    """Steps that may start now, best first. Of equal rank, a run goes on before another begins."""
+    if not gate.room:
+        return _Candidates([], {}, False)
     in_a_row = {result.step.run_id: result.in_a_row + 1 for result in results}
-    fresh = [step for step in group.ready if step.demand not in blocked]
+    fresh = [step for step in group.ready if step.demand not in blocked and _is_due(step, group)]
     first = [step for step in fresh if in_a_row.get(step.run_id, 0) <= MAX_IN_A_ROW]
-    waiting, may_be_more = _lock_waiting(group, limit, first, blocked) if limit else ([], False)
-    ranked = [(-step.priority, in_a_row.get(step.run_id, 0) > MAX_IN_A_ROW, 0, step) for step in fresh]
-    ranked += [(-step.priority, False, step.pk, step) for step in waiting]
+    due = gate.due(blocked)
+    if gate.is_plain(fresh):
+        waiting, more = _lock_waiting(group, gate.room, first, due)
+    else:
+        waiting, more = _with_runs(group, gate.lock(fresh, first, due)), gate.more
+    ranked: list[tuple[Any, ...]]
+    ranked = [(in_a_row.get(step.run_id, 0) > MAX_IN_A_ROW, step.rank_at, 0, step) for step in fresh]
+    ranked += [(False, step.rank_at, step.pk, step) for step in waiting]
     ranked.sort(key=itemgetter(0, 1, 2))
-    steps = [step for *_, step in ranked[:limit]]
-    return _Candidates(steps, {id(step): in_a_row.get(step.run_id, 0) for step in fresh}, may_be_more)
+    steps = gate.admit([row[-1] for row in ranked], [row[:-1] for row in ranked])
+    return _Candidates(steps, {id(step): in_a_row.get(step.run_id, 0) for step in fresh}, more or gate.more)
 
 
-def _lock_waiting(group: Group, limit: int, first: Sequence[Step], blocked: Collection[str]) -> tuple[list[Step], bool]:
+def _is_due(step: Step, group: Group) -> bool:
+    """Whether a step made ready in this transaction still is, and may be claimed in it."""
+    return step.status == StepStatus.READY and not step.held and step.available_at <= group.now
+
+
+def _lock_waiting(group: Group, limit: int, first: Sequence[Step], due: Due) -> tuple[list[Step], bool]:
     """Lock those of the queue that ``first``, which go before their equals, leave room for; and whether more may wait.
 
-    Where they leave none, only what has a higher priority than one of them is of interest.
+    Where they leave none, only what stands before one of them is of interest.
     """
-    ready = Step.objects.filter(status=StepStatus.READY, available_at__lte=group.now)
-    if blocked:
-        ready = ready.exclude(demand__in=blocked)
     room = limit - len(first)
-    if room <= 0:
-        ready, room = ready.filter(priority__gt=min(step.priority for step in first)), limit
-    rows = list(ready.order_by("-priority", "pk").select_for_update(no_key=True, skip_locked=True)[:room])
+    wanted = Wanted(room) if room > 0 else Wanted(limit, before=max(step.rank_at for step in first))
+    rows = backlog.lock({DEFAULT: wanted}, due)
+    return _with_runs(group, rows), len(rows) == wanted.count
+
+
+def _with_runs(group: Group, rows: Sequence[Step]) -> list[Step]:
+    """Those of locked steps whose run nobody else holds, with their run; not those that this transaction withdrew."""
     group.lock_runs([row.run_id for row in rows], skip_locked=True)
-    unlocked = [row for row in rows if row.run_id in group.runs]
+    unlocked = [row for row in rows if row.run_id in group.runs and not group.has_changed(row)]
     for row in unlocked:
         row.run = group.runs[row.run_id]  # comes back with the result, and need not be read again then
-    return unlocked, len(rows) == room
+    return unlocked
 
 
 def _choose_and_claim(
@@ -226,7 +287,7 @@ def _choose_and_claim(
     if not candidates.steps:
         return [], frozenset()
     demands = [_demand(step.demand) for step in candidates.steps]
-    used = _count_slots(fleet, demands, counted)
+    used = _count_slots(fleet, demands, counted, group.now)
     choices = dispatch.choose(demands, fleet, used, Weights(**settings.SCORE_WEIGHTS), group.now)
     claimed, unmet = [], set()
     for step, choice in zip(candidates.steps, choices, strict=True):
@@ -235,18 +296,21 @@ def _choose_and_claim(
             continue
         _claim(group, step, choice, executor)
         in_a_row = candidates.in_a_row.get(id(step), 0)
-        correlation = group.runs[step.run_id].correlation
-        claimed.append(Assignment(step, choice.agent, correlation, choice.is_probe, in_a_row))
+        run = group.runs[step.run_id]
+        input_ = starting.given(run, group.definition(run).step(step.name), step)
+        claimed.append(Assignment(step, choice.agent, input_, run.correlation, choice.is_probe, in_a_row))
     return claimed, frozenset(unmet)
 
 
-def _count_slots(fleet: Fleet, demands: Sequence[Demand], counted: Iterable[health.Result]) -> Mapping[int, int]:
+def _count_slots(
+    fleet: Fleet, demands: Sequence[Demand], counted: Iterable[health.Result], now: datetime
+) -> Mapping[int, int]:
     wanted = {need for demand in demands for need in demand.needs}
     able = [agent for agent in fleet.agents.values() if not wanted or agent.capabilities & wanted]
-    used = in_use()
+    used = in_use(now=now)
     tight = {agent.id for agent in able if agent.slots - used.get(agent.id, 0) < TIGHT}
     if tight and health.lock(tight | {result.agent for result in counted}):
-        used = in_use()
+        used = in_use(now=now)
     for result in counted:  # settled in this transaction, but not written yet
         used[result.agent] = used.get(result.agent, 1) - 1
     return used
@@ -266,7 +330,7 @@ def _claim(group: Group, step: Step, choice: Choice, executor: str) -> None:
         lease_expires_at=_lease_end(group.now),
     )
     run = group.runs[step.run_id]
-    if run.status != RunStatus.RUNNING:
+    if run.status in (RunStatus.QUEUED, RunStatus.WAITING):
         group.move_run(run, RunStatus.RUNNING, started_at=run.started_at or group.now)
 
 

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from orchestra.kernel import registry
 from orchestra.kernel.lists import Chip, Choice, Exact, ListFilter, Moment, Search, number_in
 from workflows import definitions, waiting
+from workflows.definition import Definition
 from workflows.models import Run, RunStatus, Step, StepStatus, WorkflowVersion
 from workflows.waiting import Reason, Situation
 
@@ -99,19 +100,23 @@ def rows_of(runs: Collection[Run], now: datetime) -> list[RunRow]:
     """The rows for ``runs``, in a constant number of queries."""
     parsed = definitions.parsed({run.version_id for run in runs})
     steps: dict[int, dict[str, Step]] = defaultdict(dict)
-    columns = ("run_id", "name", "status", "available_at", "error", "demand")
-    found = list(Step.objects.filter(run__in=[run.pk for run in runs]).only(*columns).order_by("pk"))
+    # Items of fan-outs may be thousands; their step stands for them, and their run is waiting or running by it.
+    rows = Step.objects.filter(run__in=[run.pk for run in runs], parent="").exclude(name__contains="[")
+    found = list(rows.defer("input", "output", "history", "choice").order_by("pk"))
     for step in found:
         steps[step.run_id][step.name] = step
     situation = waiting.situation_of(found, now)
-    return [_row(run, [spec.name for spec in parsed[run.version_id].steps], steps[run.pk], situation) for run in runs]
+    return [_row(run, parsed[run.version_id], steps[run.pk], situation) for run in runs]
 
 
-def _row(run: Run, names: Sequence[str], steps: Mapping[str, Step], situation: Situation) -> RunRow:
+def _row(run: Run, definition: Definition, steps: Mapping[str, Step], situation: Situation) -> RunRow:
+    names = [spec.name for spec in definition.steps]
     pips = [Pip(name, steps[name].status if name in steps else StepStatus.PENDING) for name in names]
     open_steps = [step for step in steps.values() if step.status in (StepStatus.RUNNING, *_HELD)]
-    held = [step for step in open_steps if step.status in _HELD]
-    reason = waiting.of_step(held[0], run, situation) if held and len(held) == len(open_steps) else None
+    reasons = {step.name: waiting.of_step(step, run, definition.step(step.name), situation) for step in open_steps}
+    if len(reasons) == 1:  # the row names it already
+        reasons = {"": next(iter(reasons.values()))}
+    reason = waiting.of_run(run, reasons, situation)
     served = registry.link(run.serves_kind, run.serves_id)
     return RunRow(run, pips, ", ".join(step.name for step in open_steps), reason, served)
 

@@ -41,6 +41,8 @@ def faults(schema: Mapping[str, Any], value: Any, at: str) -> list[FieldError]:
                 break
     except Unresolvable as error:
         found.append({"path": at, "message": f"The schema refers to something that it does not hold: {error}"})
+    except RecursionError:
+        found.append({"path": at, "message": "The schema refers to itself without end; mend its $ref."})
     return found
 
 

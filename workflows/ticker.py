@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, connection
 from orchestra.kernel import events, leases
 from orchestra.kernel.registry import Port
 from workflows import queue as tasks
+from workflows import relay, timers
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,10 @@ Tick = Callable[[], int]
 
 ticks: Port[Tick] = Port("what is done by the clock, each second")
 ticks.register("expired leases", tasks.return_expired)
+ticks.register("runs to begin", timers.begin_due)
+ticks.register("runs past their deadline", timers.expire_runs)
+ticks.register("steps to wake", timers.wake_steps)
+ticks.register("runs within runs", relay.deliver)
 ticks.register("folded refusals", events.sweep_refusals)
 
 

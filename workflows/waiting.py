@@ -3,155 +3,242 @@
 The same limits that the dispatcher applies decide here, so that what a page says is what admission uses.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
 
+from django.db.models import Count, Max, Q
 from django.urls import reverse
-from django.utils import timezone
 
-from agents import dispatch, snapshot
-from agents.dispatch import BREAKER_OPEN, BUSY, LACKS_CAPABILITY, Demand
-from agents.snapshot import AgentView, Fleet
+from agents import snapshot
+from agents.dispatch import Demand
+from agents.snapshot import Fleet
 from orchestra.kernel import pulses, registry
-from workflows import queue
-from workflows.models import RUN_ENDS, Run, Step, StepStatus
-from workflows.planner import SETTLED
+from orchestra.kernel.models import Event, Role
+from workflows import queue, shortage, standing
+from workflows.definition import UNDO, StepSpec
+from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
+from workflows.planner import SETTLED, Fan
+from workflows.reasons import Reason, clock, listed
+from workflows.standing import Standing
 
-MOST_NAMES = 3
+__all__ = ["Reason", "Situation", "of_run", "of_step", "of_unreached", "pause_of", "situation_of"]
+
+TURN = ("queued", "busy")
+"""Reasons that end when the step's turn comes, so that its place in the queue matters."""
 EXECUTOR_SILENT_S = 15.0
 """Three heartbeats: an executor that was silent for longer is not counted on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """``code`` is for programs, ``detail`` a sentence, ``link`` an address that shows what it waits for, or nothing."""
-
-    code: str
-    detail: str
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Situation:
-    """What the judgement is made on: the fleet, its calls in flight, whether executors live, and the time."""
+    """What the judgement is made on: the fleet, its calls in flight, whether executors live, what steps consist of."""
 
     now: datetime
     fleet: Fleet = field(default_factory=lambda: Fleet(0, {}))
     in_use: Mapping[int, int] = field(default_factory=dict)
     executors: int = 1
+    fans: Mapping[tuple[int, str], Fan] = field(default_factory=dict)
+    """The items of steps that wait for them, by run and step."""
+    children: Mapping[int, Run] = field(default_factory=dict)
+    """The newest run of each step that is a workflow, by the step."""
+    standing: Standing = field(default_factory=Standing)
+    """The queues of those that are ready."""
 
 
-def situation_of(steps: Iterable[Step], now: datetime) -> Situation:
-    """The situation that ``steps`` are in; the fleet is read only if one of them could be claimed."""
-    if not any(step.status == StepStatus.READY and step.available_at <= now for step in steps):
-        return Situation(now)
+def situation_of(steps: Collection[Step], now: datetime) -> Situation:
+    """The situation that ``steps`` are in; of each thing only what one of them asks for is read."""
+    waiting = [step for step in steps if step.status == StepStatus.WAITING]
+    fans = _fans_of([step for step in waiting if step.waits_for == WaitsFor.ITEMS])
+    children = children_of([step.pk for step in waiting if step.waits_for == WaitsFor.CHILD])
+    asks = [step for step in steps if step.waits_for == WaitsFor.AGENT or _is_due(step, now)]
+    if not asks:
+        return Situation(now, fans=fans, children=children)
     executors = pulses.alive(pulses.EXECUTOR, within_s=EXECUTOR_SILENT_S).count()
-    return Situation(now, snapshot.read(), queue.in_use(), executors)
+    stands = standing.read([step for step in asks if step.status == StepStatus.READY], now)
+    return Situation(now, snapshot.read(), queue.in_use(), executors, fans, children, stands)
 
 
-def of_unreached(needs: Collection[str], statuses: Mapping[str, str]) -> Reason:
-    """A step that has no row yet waits for those it needs."""
-    missing = [need for need in needs if statuses.get(need) not in SETTLED]
+def _is_due(step: Step, now: datetime) -> bool:
+    return step.status == StepStatus.READY and step.available_at <= now
+
+
+def of_unreached(spec: StepSpec, statuses: Mapping[str, str]) -> Reason:
+    """A step that was not reached yet waits for those it needs."""
+    missing = [need for need in spec.needs if statuses.get(need) not in SETTLED]
     if not missing:
         return Reason("next", "It is decided on as soon as the step before it is stored.")
-    return Reason("needs", f"It needs {_listed(missing)} to end first.")
+    if spec.join:
+        succeeded = sum(statuses.get(need) == StepStatus.SUCCEEDED for need in spec.needs)
+        return Reason("needs", f"It needs {spec.join - succeeded} of {listed(missing)} to succeed first.")
+    return Reason("needs", f"It needs {listed(missing)} to end first.")
 
 
-def of_step(step: Step, run: Run, situation: Situation) -> Reason | None:
+def of_step(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason | None:
     """Why ``step`` is not being worked on; None if it is, or has ended."""
+    if step.status == StepStatus.READY:
+        return _of_ready(step, situation)
     if step.status == StepStatus.WAITING:
-        return _of_person(run)
-    if step.status != StepStatus.READY:
+        return _OF_WAITING[WaitsFor(step.waits_for)](step, run, spec, situation)
+    if step.status == StepStatus.COMPENSATING:
+        return Reason("compensating", f"It is being undone by {step.name}{UNDO}.", _step_link(run, step.name + UNDO))
+    if step.status == StepStatus.RUNNING and step.lease_expires_at and step.lease_expires_at < situation.now:
+        return Reason("lease_expired", "Its executor stopped answering; in a moment it goes back to the queue.")
+    return None
+
+
+def of_run(run: Run, reasons: Mapping[str, Reason | None], situation: Situation, paused: str = "") -> Reason | None:
+    """Why nothing of ``run`` moves. ``reasons``: those of its open steps by name; ``paused``: by whom and why."""
+    if run.status in RUN_ENDS:
         return None
-    if step.available_at > situation.now:
-        due = _clock(step.available_at, situation.now)
-        return Reason("retry", f"Its next try is due at {due}, after this: {step.error}")
-    if not situation.executors:
-        return Reason("no_executor", "No executor is alive to take it; start one with manage.py up or worker.")
-    return _of_agents(Demand(tuple(step.needs), tuple(step.prefers)), situation)
-
-
-def of_run(run: Run, reasons: Mapping[str, Reason | None]) -> Reason | None:
-    """Why nothing of ``run`` moves: the reason of its first open step. ``reasons``: those of all its open steps."""
-    if run.status in RUN_ENDS or not reasons or None in reasons.values():
+    if run.status == RunStatus.PAUSED:
+        return Reason("paused", paused or "It is paused; resume it to let it go on.")
+    if run.status == RunStatus.QUEUED and run.start_at is not None:
+        return Reason("starts_at", f"It begins at {clock(run.start_at, situation.now)}.")
+    if run.status == RunStatus.COMPENSATING:
+        return _of_undoing(reasons)
+    if not reasons:
+        return Reason("next", "What comes next is decided on as soon as what has just happened is stored.")
+    if None in reasons.values() or any(
+        fan.counts.get(StepStatus.RUNNING) for (pk, _), fan in situation.fans.items() if pk == run.pk
+    ):
         return None
     name, reason = next((name, reason) for name, reason in reasons.items() if reason)
-    return Reason(reason.code, f"{name}: {reason.detail}", reason.link)
+    return Reason(reason.code, f"{name}: {reason.detail}" if name else reason.detail, reason.link)
 
 
-def _of_person(run: Run) -> Reason:
-    link = registry.link(run.serves_kind, run.serves_id) or ""
+def pause_of(run: Run) -> str:
+    """Who paused ``run`` and why, by the audit trail."""
+    found = Event.objects.filter(target_kind="run", target_id=str(run.pk), action="RunPaused").order_by("-number")
+    told = found.values_list("actor_label", "detail__reason").first()
+    if told is None:
+        return ""
+    reason = f": {told[1]}" if told[1] else ""
+    return f"{told[0]} paused it{reason}".rstrip(".") + ". Resume it to let it go on."
+
+
+def children_of(steps: Collection[int]) -> dict[int, Run]:
+    """The newest run of each step that is a workflow."""
+    if not steps:
+        return {}
+    newest = Run.objects.filter(parent__in=steps).order_by().values("parent").annotate(newest=Max("pk"))
+    runs = Run.objects.filter(pk__in=newest.values("newest")).only("status", "parent_id")
+    return {run.parent_id: run for run in runs if run.parent_id is not None}
+
+
+def _fans_of(steps: Iterable[Step]) -> dict[tuple[int, str], Fan]:
+    fans = {(step.run_id, step.name): Fan(step.total or 0) for step in steps}
+    if fans:
+        wanted = Q(run__in={run for run, _ in fans}, parent__in={name for _, name in fans})
+        items = Step.objects.filter(wanted).order_by().values_list("run_id", "parent", "status")
+        for run, parent, status, count in items.annotate(Count("pk")):
+            if (run, parent) in fans:
+                fans[run, parent].counts[status] = count
+    return fans
+
+
+def _of_ready(step: Step, situation: Situation) -> Reason:
+    if step.held:
+        return Reason("paused", "Its run is paused; resume that to let it begin.")
+    if step.available_at > situation.now:
+        due = clock(step.available_at, situation.now)
+        if step.error:
+            return Reason("retry", f"Its next try is due at {due}, after this: {step.error}")
+        return Reason("repeat", f"It is done again at {due}, for the {step.round + 1}. time.")
+    if not situation.executors:
+        return Reason("no_executor", "No executor is alive to take it; start one with manage.py up or worker.")
+    held_up = standing.hold_up(step, situation.standing, situation.now)
+    if held_up is not None:
+        return held_up
+    demand = Demand(tuple(step.needs), tuple(step.prefers))
+    reason = shortage.of_demand(demand, situation.fleet, situation.in_use, situation.now)
+    return standing.with_place(reason, step, situation.standing) if reason.code in TURN else reason
+
+
+def _of_person(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    served = registry.link(run.serves_kind, run.serves_id)
     where = f" at {run.serves_kind} {run.serves_id}" if run.serves_kind else ""
-    return Reason("person", f"It waits for a person to decide{where}.", link)
+    who, then = "a person", ""
+    if spec.human is not None:
+        who = "an administrator" if spec.human.role == Role.ADMIN or step.round else "a person"
+        then = {"fail": "it fails", "skip": "it is skipped", "escalate": "an administrator must"}[spec.human.on_timeout]
+    until = f"; at {clock(step.wake_at, situation.now)} {then}" if step.wake_at and then else ""
+    return Reason("person", f"It waits for {who} to decide{where}{until}.", served or _step_link(run, step.name))
 
 
-def _of_agents(demand: Demand, situation: Situation) -> Reason:
-    by_obstacle: dict[str, list[AgentView]] = {}
-    for agent in situation.fleet.agents.values():
-        used = situation.in_use.get(agent.id, 0)
-        by_obstacle.setdefault(dispatch.obstacle_of(agent, demand, used, situation.now), []).append(agent)
-    if "" in by_obstacle:
-        names = _listed([agent.name for agent in by_obstacle[""]])
-        return Reason("queued", f"{names} could take it; an executor will, when its turn comes.")
-    if BUSY in by_obstacle:
-        return _of_busy(by_obstacle[BUSY])
-    if BREAKER_OPEN in by_obstacle:
-        return _of_open_breakers(by_obstacle[BREAKER_OPEN], situation.now)
-    by_obstacle.pop(LACKS_CAPABILITY, None)
-    if by_obstacle:
-        return _of_stopped([agent for agents in by_obstacle.values() for agent in agents])
-    return _of_missing_capability(demand, situation.fleet)
+def _of_timer(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    due = step.wake_at or situation.now
+    return Reason("timer", f"It waits until {clock(due, situation.now)}, then it goes on by itself.")
 
 
-def _of_busy(agents: Sequence[AgentView]) -> Reason:
-    slots = sum(agent.slots for agent in agents)
-    verb = "is busy" if len(agents) == 1 else "are busy"
-    return Reason("busy", f"{_names(agents)} {verb}: all {slots} slots are in use.", _link(agents))
+def _of_signal(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    until = f"; without it, it fails at {clock(step.wake_at, situation.now)}" if step.wake_at else ""
+    detail = f"It waits{_since(step, situation)} for the signal {spec.signal}{until}."
+    return Reason("signal", detail, _step_link(run, step.name))
 
 
-def _of_open_breakers(agents: Sequence[AgentView], now: datetime) -> Reason:
-    probe_at = min(agent.probe_at for agent in agents if agent.probe_at is not None)
-    verb = "has an open breaker" if len(agents) == 1 else "have open breakers"
-    detail = f"{_names(agents)} {verb}; one call may try again at {_clock(probe_at, now)}."
-    return Reason("breaker_open", detail, _link(agents))
+def _of_first(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    events = [f"the signal {branch.signal}" for branch in spec.first_of if branch.signal]
+    if step.wake_at:
+        events.append(f"{clock(step.wake_at, situation.now)}")
+    detail = f"It waits{_since(step, situation)} for {listed(events, 'or')}, whichever comes first."
+    return Reason("first_of", detail, _step_link(run, step.name))
 
 
-def _of_stopped(agents: Sequence[AgentView]) -> Reason:
-    words = [f"{agent.name} is {agent.status}" for agent in agents[:MOST_NAMES]]
-    rest = f", and {len(agents) - MOST_NAMES} more take none either" if len(agents) > MOST_NAMES else ""
-    return Reason("not_online", f"{_listed(words)}{rest}; enable one.", _link(agents))
+def _of_child(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    if step.wake_at is not None:
+        if step.wake_at > situation.now:
+            return Reason("repeat", f"Its run begins again at {clock(step.wake_at, situation.now)}.")
+        return Reason("child", f"A run of {spec.workflow} is about to begin for it.")
+    child = situation.children.get(step.pk)
+    if child is None:
+        return Reason("child", f"It waits for its run of {spec.workflow}.")
+    detail = f"It waits for its run #{child.pk} of {spec.workflow}, which is {child.status}."
+    return Reason("child", detail, reverse("run", args=[child.pk]))
 
 
-def _of_missing_capability(demand: Demand, fleet: Fleet) -> Reason:
-    known = {capability for agent in fleet.agents.values() for capability in agent.capabilities}
-    missing = [need for need in demand.needs if need not in known]
-    if missing:
-        detail = f"No agent can do {_listed(missing)}; add one that can."
-    else:
-        detail = f"No single agent can do {_listed(demand.needs)} together; give one of them the others."
-    return Reason("no_capability", detail, reverse("agents"))
+def _of_items(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    fan = situation.fans.get((step.run_id, step.name)) or Fan(step.total or 0)
+    words = [f"{fan.begun - fan.open:,} of its {fan.total:,} items have ended"]
+    if fan.failed:
+        words.append(f"{fan.failed:,} of them badly")
+    words += [f"{count:,} {status}" for status, count in sorted(fan.counts.items()) if count and status not in SETTLED]
+    return Reason("items", f"{', '.join(words)}.", _step_link(run, step.name))
 
 
-def _link(agents: Sequence[AgentView]) -> str:
-    """The one agent's page, or the list of all that can do what they have in common."""
-    if len(agents) == 1:
-        return registry.link("agent", str(agents[0].id)) or ""
-    common = frozenset.intersection(*(agent.capabilities for agent in agents))
-    return f"{reverse('agents')}?{urlencode({'capability': min(common)})}" if common else reverse("agents")
+def _of_answer(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    agent = situation.fleet.agents.get(step.agent_id or 0)
+    link = registry.link("agent", str(agent.id)) if agent else None
+    return Reason(
+        "agent", f"It waits for the answer of {agent.name if agent else 'its agent'}, which took it on.", link or ""
+    )
 
 
-def _names(agents: Sequence[AgentView]) -> str:
-    return _listed([agent.name for agent in agents])
+_OF_WAITING: Mapping[WaitsFor, Callable[[Step, Run, StepSpec, Situation], Reason]] = {
+    WaitsFor.PERSON: _of_person,
+    WaitsFor.TIMER: _of_timer,
+    WaitsFor.SIGNAL: _of_signal,
+    WaitsFor.FIRST: _of_first,
+    WaitsFor.CHILD: _of_child,
+    WaitsFor.ITEMS: _of_items,
+    WaitsFor.AGENT: _of_answer,
+}
 
 
-def _listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``, ``a, b, c and 4 more``."""
-    shown = [*names[:MOST_NAMES], *([f"{len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else [])]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+def _of_undoing(reasons: Mapping[str, Reason | None]) -> Reason:
+    """What is undone at the moment, and why that does not move if it does not."""
+    undoing = {name: reason for name, reason in reasons.items() if name.endswith(UNDO)}
+    if not undoing:
+        return Reason("compensating", "What had succeeded is undone, the last first.")
+    name, reason = next(iter(undoing.items()))
+    rest = f" {reason.detail}" if reason else ""
+    return Reason("compensating", f"What had succeeded is undone, now by {name}.{rest}", reason.link if reason else "")
 
 
-def _clock(moment: datetime, now: datetime) -> str:
-    local = timezone.localtime(moment)
-    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate(now) else f"{local:%d %b %H:%M}"
+def _since(step: Step, situation: Situation) -> str:
+    return f" since {clock(step.started_at, situation.now)}" if step.started_at else ""
+
+
+def _step_link(run: Run, name: str) -> str:
+    return f"{reverse('run', args=[run.pk])}?{urlencode({'step': name})}" if run.pk else ""

@@ -1,6 +1,8 @@
 """What benchmarks run: agents that do nothing or leave a mark in a file, and workflows of them."""
 
+import asyncio
 import os
+import time
 from typing import Any
 
 from agents import fleet
@@ -14,6 +16,7 @@ BENCH = Actor.system("benchmark")
 MARKS = "ORCHESTRA_BENCH_MARKS"
 AGENTS = 3
 SLOTS = 10_000
+ANSWER_S = 0.05
 
 
 @function("bench.noop")
@@ -22,15 +25,26 @@ async def noop(call: Call) -> dict[str, Any]:
     return {"done": True}
 
 
+@function("bench.sleep")
+async def sleep(call: Call) -> dict[str, Any]:
+    """Take as many seconds as the input says, as a slow service does."""
+    await asyncio.sleep(call.input["seconds"])
+    return {"slept": True}
+
+
 @function("bench.mark")
 def mark(call: Call) -> dict[str, Any]:
-    """Append key and attempt to a file outside the database, as a payment would leave a trace at the bank."""
+    """Append key and attempt to a file outside the database, as a payment would leave a trace at the bank.
+
+    The answer comes a moment later: whoever is killed meanwhile has done something that nobody knows of.
+    """
     line = f"{call.input['run']} {call.input['step']} {call.key} {call.attempt}\n".encode()
     file = os.open(os.environ[MARKS], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, line)
     finally:
         os.close(file)
+    time.sleep(ANSWER_S)
     return {"marked": True}
 
 

@@ -1,7 +1,8 @@
 """A database of the benchmark's own, made and dropped, and real workers on it.
 
-PostgreSQL: ``<name>_bench`` beside the database of DATABASE_URL. SQLite: a file in a temporary folder. No other one is
-ever touched: the benchmark itself runs in a process that only knows the scratch one.
+PostgreSQL: ``<name>_bench`` beside the database of DATABASE_URL. SQLite: a file in a temporary folder. Redis: an empty
+database of the server of REDIS_URL, by its number. No other one is ever touched: the benchmark itself runs in a process
+that only knows the scratch ones.
 """
 
 import os
@@ -12,17 +13,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from redis import ConnectionPool, Redis
+from redis.exceptions import ResponseError
 
 from orchestra.kernel.models import Pulse
 
 SUFFIX = "_bench"
 MARK = "ORCHESTRA_BENCH"
+CLAIM = "orchestra:bench"
+REDIS_DATABASES = 16
 START_S = 60
 
 
@@ -32,13 +37,14 @@ def is_scratch() -> bool:
 
 
 @contextmanager
-def environment(url: str) -> Iterator[dict[str, str]]:
+def environment(url: str, redis_url: str) -> Iterator[dict[str, str]]:
     """The environment in which the benchmark and its workers run; the database is dropped afterwards."""
     folder = Path(tempfile.mkdtemp(prefix=f"orchestra{SUFFIX}-"))
     scratch = _create(url, folder)
     values = {MARK: "1", "DATABASE_URL": scratch, "DATA_DIR": str(folder), "LOG_LEVEL": "ERROR"}
     try:
-        yield os.environ | values
+        with _scratch_redis(redis_url) as values["REDIS_URL"]:
+            yield os.environ | values
     finally:
         _drop(scratch)
         shutil.rmtree(folder, ignore_errors=True)
@@ -74,6 +80,47 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def flush_redis(url: str) -> None:
+    """Empty the benchmark's own Redis database; any other is refused."""
+    with Redis.from_url(url) as redis:
+        if not redis.exists(CLAIM):
+            raise CommandError("This Redis database is not the benchmark's own: nothing was removed from it.")
+        redis.pipeline(transaction=True).flushdb().set(CLAIM, os.getpid()).execute()
+
+
+@contextmanager
+def _scratch_redis(url: str) -> Iterator[str]:
+    """The address of an empty Redis database on the same server, emptied again afterwards; none of none."""
+    if not url:
+        yield ""
+        return
+    scratch = _claim_redis(url)
+    try:
+        yield scratch
+    finally:
+        with Redis.from_url(scratch) as redis:
+            redis.flushdb()
+
+
+def _claim_redis(url: str) -> str:
+    used = int(ConnectionPool.from_url(url).connection_kwargs.get("db") or 0)
+    for number in reversed(range(REDIS_DATABASES)):
+        scratch = _with_number(url, number)
+        with suppress(ResponseError), Redis.from_url(scratch) as redis:  # the server may have fewer of them
+            if number != used and redis.dbsize() == 0 and redis.set(CLAIM, os.getpid(), nx=True):
+                return scratch
+    raise CommandError(
+        "No Redis database is empty, and benchmarks use no other: empty one by its number, or run without REDIS_URL."
+    )
+
+
+def _with_number(url: str, number: int) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"{url.partition('?')[0]}?db={number}"
+    return urlunsplit(parts._replace(path=f"/{number}"))
 
 
 def _create(url: str, folder: Path) -> str:

@@ -13,6 +13,9 @@ from orchestra.kernel import bulk, canonical
 from orchestra.kernel.models import ChainHead, Event, EventDetail
 
 LOCK = 0x0C4A1  # any constant: the advisory lock that orders appends on PostgreSQL
+READ_HEAD = "SELECT number, hash FROM kernel_event ORDER BY number DESC LIMIT 1"
+EVENT_COLUMNS = (*canonical.COLUMNS, "hash")
+HEAD_COLUMNS = ("number", "hash", "recorded")
 DETAIL_COLUMNS = ("event_id", "before", "after", "reason", "salt", "erased_by")
 
 
@@ -27,11 +30,12 @@ class Draft:
     reason: str = ""
 
 
-def append(drafts: Sequence[Draft]) -> int:
+def append(drafts: Sequence[Draft], *, ring: str = "") -> int:
     """Number, hash and insert ``drafts`` in order; returns the last number.
 
     Must be the last statements of the transaction: on PostgreSQL the advisory lock is held from here to the commit, so
-    that commit order is number order, without gap. On SQLite the IMMEDIATE transaction does the same.
+    that commit order is number order, without gap. On SQLite the IMMEDIATE transaction does the same. ``ring`` is the
+    statement that rings the doorbell, if there is one.
     """
     number, previous = _lock_and_read_head()
     recorded = timezone.now()
@@ -53,9 +57,12 @@ def append(drafts: Sequence[Draft]) -> int:
         ]
         previous = canonical.event_hash(hashed)
         rows.append((*hashed[:2], draft.happened, recorded, *hashed[4:], previous))
-    bulk.insert(Event, (*canonical.COLUMNS, "hash"), rows)
-    bulk.insert(EventDetail, DETAIL_COLUMNS, details)
-    ChainHead.objects.create(number=number, hash=previous, recorded=recorded)
+    bulk.execute(
+        bulk.insertion(Event, EVENT_COLUMNS, rows),
+        bulk.insertion(EventDetail, DETAIL_COLUMNS, details),
+        bulk.insertion(ChainHead, HEAD_COLUMNS, [(number, previous, recorded)]),
+        then=ring,
+    )
     return number
 
 
@@ -65,11 +72,17 @@ def head() -> int:
 
 
 def _lock_and_read_head() -> tuple[int, str]:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-    # A statement of its own: its snapshot is taken after the lock was granted.
-    return Event.objects.order_by("-number").values_list("number", "hash").first() or (0, canonical.GENESIS)
+    """The end of the chain, which is the caller's from here to the commit.
+
+    On PostgreSQL two statements in one message: the snapshot of the second is taken after the lock was granted.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK}); {READ_HEAD}")
+            cursor.nextset()
+        else:
+            cursor.execute(READ_HEAD)
+        return cursor.fetchone() or (0, canonical.GENESIS)
 
 
 def _detail(number: int, draft: Draft) -> tuple[tuple[Any, ...] | None, str]:

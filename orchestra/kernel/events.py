@@ -128,8 +128,7 @@ def recording(actor: Actor, *, correlation: str = "", request: str = "", address
         try:
             yield unit
             if unit.drafts:
-                doorbell.ring()
-                unit.last_number = chain.append(unit.drafts)
+                unit.last_number = chain.append(unit.drafts, ring=doorbell.ringing())
         finally:
             _current.reset(token)
 

@@ -14,8 +14,9 @@ from django.template.loader import render_to_string
 from orchestra.kernel import registry
 
 HEADER = "X-Regions"
-FRAME: Mapping[str, str] = {"navigation": "parts/navigation.html"}
-"""Regions that every page has."""
+SEEN = "X-Seen"
+FRAME: Mapping[str, str] = {"navigation": "parts/navigation.html", "bulk-matching": "parts/bulk_matching.html"}
+"""Regions that every page may have."""
 
 
 def render(
@@ -40,6 +41,12 @@ def render(
         response["Cache-Control"] = "no-store"
     response["Vary"] = f"{HEADER}, HX-Request, Cookie"
     return response
+
+
+def seen(request: HttpRequest, region: str) -> str:
+    """Where the list ``region`` began when the browser showed it (its ``data-seen``); empty if it may begin anew."""
+    said = (entry.partition("=") for entry in request.headers.get(SEEN, "").split())
+    return next((value for name, _, value in said if name == region), "")
 
 
 def panels(page: str, subject: Any, request: HttpRequest) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from orchestra.kernel import registry
+from orchestra.kernel import access, registry
 from orchestra.kernel.access import RANK, Actor
 from orchestra.kernel.models import Role
 
@@ -39,6 +39,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "navigation": lambda: navigation(actor, request.path),
         "navigation_topics": lambda: " ".join(sorted({topic for room in _rooms(actor) for topic in room.topics})),
         "live_number": getattr(request, "live_number", 0),
+        "search_url": reverse("search"),
+        "commands": lambda: commands(actor),
     }
 
 
@@ -53,14 +55,21 @@ def navigation(actor: Actor, path: str) -> list[Group]:
     ]
 
 
+def commands(actor: Actor) -> list[dict[str, str]]:
+    """What the command palette offers ``actor`` to do, beyond going to rooms."""
+    offered = [command for command in registry.commands if access.allows(actor, command.permission)]
+    found = [(command, _address(command)) for command in offered]
+    return [{"label": command.label, "icon": command.icon, "url": url} for command, url in found if url is not None]
+
+
 def _rooms(actor: Actor) -> list[registry.Room]:
     rank = RANK[Role(actor.role)]
     return sorted((room for room in registry.rooms if RANK[Role(room.role)] <= rank), key=attrgetter("order"))
 
 
-def _address(room: registry.Room) -> str | None:
+def _address(place: registry.Room | registry.Command) -> str | None:
     try:
-        return reverse(room.url)
+        return reverse(place.url)
     except NoReverseMatch:
         return None
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.db import Error, connection, transaction
+from django.db.models import Q
 from django.dispatch import receiver
 from django.utils import timezone
 from django_q.brokers import get_broker
@@ -43,12 +44,17 @@ recurring: Port[Recurring] = Port("jobs by the hour or day")
 recurring.register("housekeeping", Recurring("orchestra.kernel.housekeeping.tidy", minutes=60))
 
 
+def queue_of(cluster: Cluster) -> str:
+    """The queue that a cluster works off: one ``main`` of all hosts, but executors are asked of this tree only."""
+    return settings.EXECUTORS_QUEUE if cluster == "executors" else "main"
+
+
 def enqueue(function: str, *ids: int | str, cluster: Cluster = "main") -> None:
     """Have a worker of ``cluster`` call ``function`` (a dotted path) with ``ids``, once the open transaction commits.
 
     Where Redis is the broker, a message that cannot be sent after a commit is logged and lost.
     """
-    send = partial(async_task, function, *ids, cluster=cluster, save=False)
+    send = partial(async_task, function, *ids, cluster=queue_of(cluster), save=False)
     if settings.REDIS_URL:
         transaction.on_commit(send, robust=connection.in_atomic_block)
     else:
@@ -58,8 +64,8 @@ def enqueue(function: str, *ids: int | str, cluster: Cluster = "main") -> None:
 def waiting(cluster: Cluster) -> int:
     """How many messages of ``cluster`` nobody has fetched yet."""
     if settings.REDIS_URL:
-        return int(get_broker(cluster).queue_size())
-    return OrmQ.objects.filter(key=cluster, lock__lte=timezone.now()).count()
+        return int(get_broker(queue_of(cluster)).queue_size())
+    return OrmQ.objects.filter(key=queue_of(cluster), lock__lte=timezone.now()).count()
 
 
 def plan() -> None:
@@ -83,11 +89,16 @@ def forget_failures() -> int:
 
 
 def forget_unfinished() -> int:
-    """Remove the messages of executors that were killed; q2 would send them again after a day. Returns how many."""
+    """Remove what is left of executors that were killed, and of trees that are gone. Returns how many messages.
+
+    q2 would send the former again after a day, and nobody will ever fetch the latter.
+    """
     clusters: Any = settings.Q_CLUSTER["ALT_CLUSTERS"]
-    retry = timedelta(seconds=clusters["executors"]["retry"])
-    fetched_before = timezone.now() - EXECUTORS_LIVE_FOR
-    return OrmQ.objects.filter(key="executors", lock__gt=timezone.now(), lock__lt=fetched_before + retry).delete()[0]
+    retry = timedelta(seconds=clusters[settings.EXECUTORS_QUEUE]["retry"])
+    long_ago = timezone.now() - EXECUTORS_LIVE_FOR
+    messages = OrmQ.objects.filter(key__startswith="executors")
+    fetched = Q(lock__gt=timezone.now(), lock__lt=long_ago + retry)
+    return messages.filter(fetched | Q(lock__lt=long_ago)).delete()[0]
 
 
 def ping() -> None:

@@ -2,30 +2,33 @@
 
 A list is a class that declares what it filters by; an instance is one request's reading of it. Pages are cut by the
 values of the ordering columns (keyset), so page 1,000 costs what page 1 costs, and no query counts more than
-``COUNT_LIMIT`` rows.
+``COUNT_LIMIT`` rows. A bulk action reads what was chosen with :class:`Selection`.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, time
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
-from urllib.parse import urlencode
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
 from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Model, Q, QuerySet
+from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
-from orchestra.kernel.errors import BadRequest, FieldError, Invalid
+from orchestra.kernel.errors import BadRequest, FieldError, Invalid, field_error
 from orchestra.kernel.inbound import CONTROL
 
 Row = TypeVar("Row", bound=Model)
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 COUNT_LIMIT = 1000
+MOST_CHOSEN = 1000
+SLICE = 500
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 RESERVED = {"cursor", "limit", "format"}
 
@@ -97,11 +100,17 @@ class Filter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """One page: its rows, and the cursors of its neighbours (empty where there is none)."""
+    """One page: its rows, and the cursors of its neighbours (empty where there is none).
+
+    ``seen`` is what the browser says when it refreshes this page, see :meth:`ListFilter.holding`; ``newer`` counts the
+    rows that are held back because of it, at most ``COUNT_LIMIT + 1``.
+    """
 
     rows: list[Row]
     next: str
     previous: str
+    seen: str = ""
+    newer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ class ListFilter(Generic[Row]):
     orders: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Other orders that an index serves, by the value of the parameter ``sort``."""
     defaults: ClassVar[Mapping[str, str]] = {}
+    seen: str = ""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self.params = {key: value for key, value in params.items() if value != ""}
@@ -147,12 +157,35 @@ class ListFilter(Generic[Row]):
     def ordering(self) -> Sequence[str]:
         return self.orders.get(self.params.get("sort", ""), self.order)
 
+    def holding(self, seen: str) -> Self:
+        """Show the first page as it begins with the row ``seen`` (a page's ``seen``): rows before it are only counted.
+
+        So a page that is looked at stays as it is while others come in, until the person asks for them.
+        """
+        self.seen = seen
+        return self
+
     def page(self) -> Page[Row]:
         """The page that ``cursor`` and ``limit`` ask for."""
+        if self.seen and "cursor" not in self.params:
+            held = self._held_page()
+            if held.rows or not held.newer:
+                return held
+        page = self._page(self.queryset())
+        return page if "cursor" in self.params or not page.rows else replace(page, seen=self._top(page.rows[0]))
+
+    def _held_page(self) -> Page[Row]:
+        _, values = _read_cursor(self.seen, len(self.ordering))
+        assert values is not None
+        page = self._page(_after(self.queryset(), self.ordering, values, inclusive=True))
+        before = _after(self.queryset(), [_reverse(name) for name in self.ordering], values)
+        return replace(page, seen=self.seen, newer=before.order_by()[: COUNT_LIMIT + 1].count())
+
+    def _page(self, matching: QuerySet[Row]) -> Page[Row]:
         size = int(self.params.get("limit", PAGE_SIZE))
         backwards, after = _read_cursor(self.params.get("cursor", ""), len(self.ordering))
         ordering = [_reverse(name) for name in self.ordering] if backwards else list(self.ordering)
-        rows = self.queryset().order_by(*ordering)
+        rows = matching.order_by(*ordering)
         if after is not None:
             rows = _after(rows, ordering, after)
         found = list(rows[: size + 1])
@@ -225,10 +258,67 @@ class ListFilter(Generic[Row]):
             faults.append({"path": "sort", "message": f"Choose one of {', '.join(sorted(self.orders))}."})
         return faults
 
+    def _top(self, row: Row) -> str:
+        return self._cursor(row, backwards=False)
+
     def _cursor(self, row: Row, *, backwards: bool) -> str:
         values = [_value(row, name.lstrip("-")) for name in self.ordering]
         text = json.dumps([backwards, *(v.isoformat() if isinstance(v, datetime) else v for v in values)])
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection(Generic[Row]):
+    """The rows that a bulk action is about: chosen one by one (``ids``), or all that ``listing`` finds (``ids`` None).
+
+    All means those there are when the action begins: rows that come in meanwhile were not agreed to.
+    """
+
+    listing: ListFilter[Row]
+    ids: tuple[int, ...] | None
+
+    @classmethod
+    def read(cls, post: QueryDict, make: Callable[[Mapping[str, str]], ListFilter[Row]]) -> Self:
+        """What the bulk bar posts: ``ids`` (separated by commas), or ``all=1`` with the list's ``query``.
+
+        Raises :class:`Invalid` if nothing is chosen, or too much one by one, or the query is none of this list.
+        """
+        if post.get("all"):
+            return cls(make(asked_in(post.get("query", ""))), None)
+        given = [number_in(word) for text in post.getlist("ids") for word in text.split(",") if word.strip()]
+        ids = tuple(dict.fromkeys(number for number in given if number is not None))
+        if not ids or None in given:
+            raise field_error("ids", "Choose at least one row, then the action.")
+        if len(ids) > MOST_CHOSEN:
+            raise field_error("ids", f"Choose at most {MOST_CHOSEN:,} rows one by one, or all that match a filter.")
+        return cls(make({}), ids)
+
+    def queryset(self) -> QuerySet[Row]:
+        """The rows; those chosen one by one whether or not they still match the filter they were found with."""
+        return self.listing.queryset() if self.ids is None else self.listing.base().filter(pk__in=self.ids)
+
+    def count(self, *, limit: int = COUNT_LIMIT) -> int:
+        """How many rows there are, at most ``limit + 1``."""
+        return self.queryset().order_by()[: limit + 1].count()
+
+    def slices(self, size: int = SLICE) -> Iterator[list[int]]:
+        """The primary keys in ascending order, ``size`` at a time; an action may change the rows in between."""
+        rows = self.queryset().order_by("pk").values_list("pk", flat=True)
+        last = rows.reverse().first()
+        after: int | None = None
+        while last is not None:
+            beyond = rows.filter(pk__lte=last) if after is None else rows.filter(pk__lte=last, pk__gt=after)
+            found = list(beyond[:size])
+            if found:
+                yield found
+            if len(found) < size:
+                return
+            after = found[-1]
+
+
+def asked_in(query: str) -> dict[str, str]:
+    """What an address's query asks of a list, without its place in the pages."""
+    return {key: value for key, value in parse_qsl(query.lstrip("?")) if key not in RESERVED}
 
 
 def number_in(word: str) -> int | None:
@@ -263,22 +353,29 @@ def _reverse(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def _after(rows: QuerySet[Row], ordering: Sequence[str], values: Sequence[Any]) -> QuerySet[Row]:
+def _after(
+    rows: QuerySet[Row], ordering: Sequence[str], values: Sequence[Any], *, inclusive: bool = False
+) -> QuerySet[Row]:
     try:
-        columns = [_field(rows.model, name.lstrip("-")) for name in ordering]
+        columns = [_column(rows, name.lstrip("-")) for name in ordering]
         known = [_known(value, column) for value, column in zip(values, columns, strict=True)]
-        return rows.filter(_beyond(ordering, known))
+        return rows.filter(_beyond(ordering, known, inclusive=inclusive))
     except (TypeError, ValueError, ValidationError):  # the cursor of a list with other columns
         raise _foreign_cursor() from None
 
 
-def _beyond(ordering: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows after ``values`` in ``ordering``: (a beyond) or (a equal and b beyond) or …; NULLs are not supported."""
+def _beyond(ordering: Sequence[str], values: Sequence[Any], *, inclusive: bool) -> Q:
+    """Rows after ``values`` in ``ordering``: (a beyond) or (a equal and b beyond) or …; NULLs are not supported.
+
+    ``inclusive`` adds the row that has these values.
+    """
     condition, equal = Q(), Q()
     for name, value in zip(ordering, values, strict=True):
         column = name.lstrip("-")
         condition |= equal & Q(**{f"{column}__{'lt' if name.startswith('-') else 'gt'}": value})
         equal &= Q(**{column: value})
+    if inclusive:
+        condition |= equal
     first = ordering[0].lstrip("-")
     bound = Q(**{f"{first}__{'lte' if ordering[0].startswith('-') else 'gte'}": values[0]})
     return bound & condition  # the bound is implied; saying it lets the planner use the index's first column
@@ -298,6 +395,12 @@ def _read_cursor(text: str, columns: int) -> tuple[bool, list[Any] | None]:
 
 def _foreign_cursor() -> BadRequest:
     return BadRequest("The cursor is not one of this list; leave it out to begin at the first page.")
+
+
+def _column(rows: QuerySet[Any], path: str) -> Any:
+    """The field of a column of the ordering, which may be one that the list itself reckons."""
+    reckoned = rows.query.annotations.get(path)
+    return _field(rows.model, path) if reckoned is None else reckoned.output_field
 
 
 def _field(model: Any, path: str) -> Any:

@@ -167,6 +167,32 @@ class EncryptionKey(models.Model):
     first_seen_at = models.DateTimeField(auto_now_add=True)
 
 
+class SavedFilter(models.Model):
+    """What somebody asks again and again of a list; ``page`` is its URL name. Written by ``saved_filters.py``."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_filters")
+    page = models.CharField(max_length=60)
+    label = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, blank=True, help_text="As in the address, without the question mark.")
+    is_shared = models.BooleanField(default=False, help_text="Everybody may use it.")
+    is_default = models.BooleanField(default=False, help_text="Its owner's list opens with it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "page", "label"], name="saved_filter_label_once"),
+            models.UniqueConstraint(
+                fields=["user", "page"], name="saved_filter_one_default", condition=models.Q(is_default=True)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["page", "label"], name="saved_filter_shared", condition=models.Q(is_shared=True))
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
 class Lease(models.Model):
     """A named right that one holder has until it expires; ``token`` grows with every holder (a fencing token)."""
 

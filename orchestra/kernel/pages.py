@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -13,6 +14,8 @@ from django.shortcuts import resolve_url
 from orchestra.kernel import access
 from orchestra.kernel.errors import Invalid
 from orchestra.kernel.inbound import PageRequest
+from orchestra.kernel.lists import asked_in
+from orchestra.kernel.tally import Tally
 
 Rest = ParamSpec("Rest")
 Result = TypeVar("Result")
@@ -66,3 +69,17 @@ def done(request: HttpRequest, to: Any, message: str = "", *args: Any, **kwargs:
     response = HttpResponseRedirect(resolve_url(to, *args, **kwargs))
     response.status_code = 303  # the next request is a GET, whatever this one was
     return response
+
+
+def done_to_many(request: HttpRequest, tally: Tally, to: str) -> HttpResponse:
+    """Answer a bulk action: go back, say how many, and why some not.
+
+    ``to`` is an address, or the URL name of the list, which is then shown with the filter it was posted from.
+    """
+    tally.keep(request)
+    if tally.done:
+        messages.success(request, tally.sentence)
+    else:
+        messages.warning(request, f"Nothing was changed: {tally.sentence}")
+    query = urlencode(asked_in(request.POST.get("query", "")))
+    return done(request, f"{resolve_url(to)}?{query}" if query and "/" not in to else to)

@@ -3,7 +3,7 @@
 A port is either a list of providers (every one is asked) or a table of providers by key (one is asked).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -64,10 +64,47 @@ class Panel:
     context: Callable[[Any, HttpRequest], dict[str, Any] | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that a search has found: its name, what tells it from others, its address."""
+
+    label: str
+    detail: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A kind of object that the search finds. ``find(text, user, limit)`` gives the best first, from indexes.
+
+    ``more(text)`` is the address of the list that shows all that match; ``role`` is who may see any of them.
+    """
+
+    order: int
+    label: str
+    icon: str
+    find: Callable[[str, Any, int], Sequence[Found]]
+    more: Callable[[str], str] | None = None
+    role: str = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to do that has a page of its own, for the command palette. ``url`` is a URL name."""
+
+    label: str
+    icon: str
+    url: str
+    permission: str
+
+
 rooms: Port[Room] = Port("rooms of the left bar")
 panels: Port[tuple[str, Panel]] = Port("panels of other floors' pages, as (page, panel)")
 links: Port[Callable[[str], str | None]] = Port("address of an object of a kind, by its id")
 phrases: Port[Callable[[Any], str | None]] = Port("the sentence that tells an event, by its action")
+lists: Port[Callable[[Mapping[str, str]], Any]] = Port("reading of the list at a page, by its URL name")
+commands: Port[Command] = Port("what the command palette offers to do")
+searches: Port[Search] = Port("kinds of objects that the search finds")
 
 
 def panels_of(page: str) -> list[Panel]:

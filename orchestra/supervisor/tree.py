@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 
+from django.conf import settings
 from setproctitle import setproctitle
 
 from orchestra.supervisor.child import Child
@@ -33,7 +34,8 @@ class Tree:
         self._listener = listener
         self._main = _cluster("main", delay_s)
         self._main_members: frozenset[int] = frozenset()
-        self._crowd = _cluster("executors", delay_s, Q_CLUSTER_NAME="executors", ORCHESTRA_EXECUTORS=str(executors))
+        crowd = {"Q_CLUSTER_NAME": settings.EXECUTORS_QUEUE, "ORCHESTRA_EXECUTORS": str(executors)}
+        self._crowd = _cluster("executors", delay_s, **crowd)
         self._clusters = [self._crowd, self._main]
         self._children = [*([_web(listener)] if listener else []), *self._clusters]
         self._lookout = Lookout([ExecutorCluster(self._crowd, wanted=executors), MainCluster(self._main)])

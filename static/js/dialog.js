@@ -12,13 +12,15 @@ export function startDialogs() {
 
 function open(dialog, opener) {
   if (!dialog || dialog.open) return;
-  dialog.addEventListener("close", () => giveFocusBack(opener), { once: true });
+  dialog.addEventListener("close", () => giveFocusBack(dialog, opener), { once: true });
   dialog.showModal();
   dialog.querySelector("textarea, input:not([type=hidden]), select")?.focus();
 }
 
-// The opener may have been replaced by an update meanwhile.
-function giveFocusBack(opener) {
+// The opener may have been replaced by an update meanwhile. A light dialog is opened by a key from anywhere: there the
+// browser gives the focus back to.
+function giveFocusBack(dialog, opener) {
+  if (dialog.matches("[data-light]") && document.activeElement !== document.body) return;
   const again = opener?.isConnected ? opener : document.querySelector(`[data-dialog="${opener?.dataset.dialog}"]`);
   const visible = again?.checkVisibility() ? again : again?.closest("[data-menu]")?.querySelector("summary");
   (visible ?? document.getElementById("main")).focus();
@@ -30,5 +32,5 @@ function closeFromBackdrop(event) {
   const box = dialog.getBoundingClientRect();
   const beside = event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
   const typed = [...dialog.querySelectorAll("textarea, input")].some((control) => control.value !== control.defaultValue);
-  if (beside && !typed) dialog.close();
+  if (beside && (!typed || dialog.matches("[data-light]"))) dialog.close();
 }

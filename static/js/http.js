@@ -15,9 +15,19 @@ function isSignIn(response) {
   return response.redirected && new URL(response.url).pathname === document.body.dataset.loginUrl;
 }
 
-/** The regions named `ids` of this page, as HTML. */
-export async function fetchRegions(ids) {
-  const response = await fetch(location.href.split("#")[0], { headers: { "X-Regions": ids.join(" ") }, cache: "no-store" });
+/** The regions named `ids` of this page, as HTML; `seen` says where lists among them began (`{id: data-seen}`). */
+export function fetchRegions(ids, seen = {}) {
+  const began = Object.entries(seen).map(([id, value]) => `${id}=${value}`).join(" ");
+  return fetchHtml(location.href.split("#")[0], { "X-Regions": ids.join(" "), ...(began && { "X-Seen": began }) });
+}
+
+/** The region `id` of the page at `url`, as HTML. */
+export function fetchPart(url, id, signal) {
+  return fetchHtml(url, { "X-Regions": id }, signal);
+}
+
+async function fetchHtml(url, headers, signal) {
+  const response = await fetch(url, { headers, signal, cache: "no-store" });
   if (!response.ok || isSignIn(response)) throw new Refused(response);
   return response.text();
 }

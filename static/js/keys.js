@@ -42,9 +42,11 @@ function isUsable(element) {
 }
 
 function fill(place) {
-  const entries = [...document.querySelectorAll("[data-key]")].filter(isUsable).flatMap((element) => [
+  const pressed = [...document.querySelectorAll("[data-key]")].filter(isUsable);
+  const noted = document.querySelectorAll("[data-key-note]"); // keys that a script of the page answers itself
+  const entries = [...pressed, ...noted].flatMap((element) => [
     named("dt", labelOf(element)),
-    keyHint(element.dataset.key),
+    keyHint(element.dataset.key ?? element.dataset.keyNote),
   ]);
   place.replaceChildren(...entries);
 }

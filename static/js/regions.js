@@ -17,7 +17,7 @@ export class Regions {
   #failures = 0;
   paused = false;
 
-  /** @param options {fetchRegions(ids) → HTML, known() → number, onFresh(all, known), onFailed(error), hidden?()} */
+  /** @param options {fetchRegions(ids, seen) → HTML, known() → number, onFresh(all, known), onFailed(error), hidden?()} */
   constructor(options) {
     this.#options = { hidden: () => document.hidden, ...options };
   }
@@ -39,6 +39,13 @@ export class Regions {
       if (all || topicsOf(region).some((topic) => wanted.has(topic) || wanted.has(kindOf(topic)))) this.#dirty.add(region.id);
     }
     this.flush();
+  }
+
+  /** Marks what says of itself that it changes soon without anybody telling (`data-soon`): work that is about to begin. */
+  markSoon() {
+    const soon = this.all().filter((region) => region.dataset.soon !== undefined);
+    for (const region of soon) this.#dirty.add(region.id);
+    if (soon.length) this.flush();
   }
 
   /** Shows the rows that a list has held back. */
@@ -97,7 +104,7 @@ export class Regions {
     const known = this.#options.known();
     for (const id of ids) this.#dirty.delete(id);
     try {
-      const html = await this.#options.fetchRegions(ids);
+      const html = await this.#options.fetchRegions(ids, this.#seenIn(ids));
       if (address === location.href) this.#apply(ids, html);
       else for (const id of ids) this.#dirty.add(id);
       this.#failures = 0;
@@ -111,6 +118,12 @@ export class Regions {
     } finally {
       this.#busy = false;
     }
+  }
+
+  // Where the lists began that must not jump: what comes before is counted by the server, not sent.
+  #seenIn(ids) {
+    const held = ids.map((id) => document.getElementById(id)).filter((region) => region?.dataset.seen && !this.#released.has(region.id));
+    return Object.fromEntries(held.map((region) => [region.id, region.dataset.seen]));
   }
 
   #apply(ids, html) {

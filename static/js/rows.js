@@ -45,7 +45,7 @@ function keepList(list, next) {
   const difference = compareRows(rowIds(list), rowIds(next));
   if (!difference.moves || !(holds || isInUse(list))) return false;
   next.replaceChildren(...rowsOf(list).map((row) => stayed(row, next, difference.gone)));
-  if (holds) frameOf(next).before(strip(difference));
+  if (holds) showStrip(next, difference);
   return !holds;
 }
 
@@ -58,12 +58,20 @@ function stayed(row, next, gone) {
   return copy;
 }
 
+// The server counts what it holds back; what is gone only the page knows.
+function showStrip(next, difference) {
+  const told = next.closest("[data-region]")?.querySelector("[data-newer] button");
+  if (!told) frameOf(next).before(strip(difference));
+  else if (difference.gone.length) told.textContent = told.textContent.replace(", show", `, ${difference.gone.length} gone, show`);
+}
+
 function strip(difference) {
   const place = document.createElement("div");
   place.className = "new-rows";
   const button = document.createElement("button");
   button.type = "button";
   button.dataset.showRows = "";
+  Object.assign(button.dataset, { key: ".", keyLabel: "Show the new rows" });
   button.textContent = stripText(difference);
   place.append(button);
   return place;

@@ -8,6 +8,7 @@ import { Regions } from "./regions.js";
 import { notify } from "./toasts.js";
 
 const POLL_MS = 5000;
+const SOON_MS = 2000;
 const TRIES_BEFORE_POLLING = 3;
 const SIGNED_OUT = 4401;
 
@@ -51,6 +52,7 @@ class Updates {
     document.addEventListener("htmx:afterSettle", () => this.#subscribe());
     document.addEventListener("regions:refreshed", () => this.#subscribe());
     document.addEventListener("click", (event) => this.#showRows(event.target.closest("[data-show-rows]")));
+    setInterval(() => this.regions.markSoon(), SOON_MS);
   }
 
   #hear(frame) {

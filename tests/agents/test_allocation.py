@@ -54,6 +54,7 @@ def every_plan(tasks: Sequence[Scores], slots: Mapping[int, Slots]) -> Iterator[
             yield plan
 
 
+@settings(deadline=None)
 @given(problems(most=12))
 def test_no_agent_gets_more_than_it_has_slots_nor_what_it_cannot_do(problem):
     tasks, slots = problem
@@ -61,6 +62,7 @@ def test_no_agent_gets_more_than_it_has_slots_nor_what_it_cannot_do(problem):
     assert is_feasible(plan_of(tasks, slots), tasks, slots)
 
 
+@settings(deadline=None)
 @given(problems(most=12))
 def test_it_is_never_worse_than_taking_the_best_free_agent_in_turn(problem):
     tasks, slots = problem

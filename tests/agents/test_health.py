@@ -221,11 +221,43 @@ def test_a_group_that_comes_late_counts_in_the_newest_minute(make_agent):
     assert state_of(agent).calls_this_minute == 2
 
 
-def test_a_group_costs_one_statement_for_each_agent_that_did_well(make_agent, django_assert_num_queries):
+def test_a_group_that_did_well_costs_one_statement_for_all_its_agents(make_agent, django_assert_num_queries):
     agents = [make_agent(f"writer-{number}") for number in range(3)]
 
-    with arranged(), django_assert_num_queries(3):
-        health.merge([done(agent) for agent in agents for _ in range(50)], NOON)
+    with arranged(), django_assert_num_queries(1):
+        health.merge([done(agent, number) for number, agent in enumerate(agents) for _ in range(50)], NOON)
+
+    assert [state_of(agent).calls for agent in agents] == [50, 50, 50]
+    assert [state_of(agent).response_s for agent in agents] == pytest.approx([n * (1 - 0.95**50) for n in range(3)])
+
+
+def test_of_a_group_only_the_breakers_of_agents_that_failed_open(make_agent):
+    ill, late, well = (make_agent(name, failure_threshold=2) for name in ("ill", "late", "well"))
+
+    merge(failed(ill, "no shop"), failed(late, "no answer"), done(well), failed(ill, "no shop"), failed(late, "later"))
+
+    assert [state_of(agent).circuit for agent in (ill, late, well)] == [Circuit.OPEN, Circuit.OPEN, Circuit.CLOSED]
+    assert [state_of(agent).last_error for agent in (ill, late, well)] == ["no shop", "later", ""]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_groups_of_the_same_agents_in_any_order_wait_for_each_other_and_both_count(make_agent):
+    agents = [make_agent(f"writer-{number}") for number in range(6)]
+    together = Barrier(2)
+
+    def count(agents):
+        try:
+            together.wait()
+            for _ in range(20):
+                with events.recording(events.Actor.system("test")):
+                    health.merge([done(agent) for agent in agents], NOON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(count, [agents, agents[::-1]]))
+
+    assert set(AgentHealth.objects.values_list("calls", flat=True)) == {40}
 
 
 @pytest.mark.django_db(transaction=True)

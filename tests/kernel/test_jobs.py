@@ -21,7 +21,7 @@ in_database = pytest.mark.skipif("settings.REDIS_URL", reason="is about the data
 @pytest.fixture(autouse=True)
 def empty_queues():
     for cluster in ("main", "executors"):
-        get_broker(cluster).delete_queue()
+        get_broker(jobs.queue_of(cluster)).delete_queue()
 
 
 def test_a_message_waits_in_the_queue_of_its_cluster():
@@ -110,14 +110,15 @@ def test_old_failures_are_forgotten_and_new_ones_kept():
 
 @in_database
 def test_messages_of_executors_that_cannot_live_any_more_are_forgotten():
-    retry = timedelta(seconds=settings.Q_CLUSTER["ALT_CLUSTERS"]["executors"]["retry"])
+    retry = timedelta(seconds=settings.Q_CLUSTER["ALT_CLUSTERS"][settings.EXECUTORS_QUEUE]["retry"])
     now = timezone.now()
     fetched = {"long ago": now - timedelta(hours=3) + retry, "lately": now - timedelta(hours=1) + retry}
     for payload, lock in {**fetched, "waits": now}.items():
-        OrmQ.objects.create(key="executors", payload=payload, lock=lock)
+        OrmQ.objects.create(key=jobs.queue_of("executors"), payload=payload, lock=lock)
+    OrmQ.objects.create(key="executors-of-a-tree-that-is-gone", payload="never fetched", lock=now - timedelta(hours=3))
     OrmQ.objects.create(key="main", payload="of main", lock=fetched["long ago"])
 
-    assert jobs.forget_unfinished() == 1
+    assert jobs.forget_unfinished() == 2
     assert set(OrmQ.objects.values_list("payload", flat=True)) == {"lately", "waits", "of main"}
 
 

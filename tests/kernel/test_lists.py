@@ -196,3 +196,57 @@ def test_equal_instants_are_told_apart_by_the_next_column(people):
 )
 def test_instants_are_read_as_they_arrive_in_addresses(text, instant):
     assert moment(text) == instant
+
+
+def test_a_held_list_begins_where_it_was_seen_and_counts_what_is_newer(people, make_user):
+    shown = People({"sort": "newest", "limit": "3"}).page()
+
+    late = [make_user("late1"), make_user("late2")]
+
+    held = People({"sort": "newest", "limit": "3"}).holding(shown.seen).page()
+    assert (held.rows, held.newer, held.seen) == (shown.rows, 2, shown.seen)
+    assert People({"sort": "newest"}).page().rows[:2] == late[::-1]
+
+
+def test_a_held_list_goes_on_below_for_rows_that_left_it(people):
+    listing = {"role": "operator", "limit": "2"}
+    shown = People(listing).page()
+    with arranged():
+        User.objects.filter(pk=shown.rows[0].pk).update(role=Role.ADMIN)
+
+    held = People(listing).holding(shown.seen).page()
+
+    assert held.rows == [shown.rows[1], people[1]]
+    assert held.newer == 0
+
+
+def test_a_held_list_whose_rows_are_all_gone_shows_the_new_ones(people, make_user):
+    shown = People({"role": "admin", "sort": "newest"}).page()
+    with arranged():
+        User.objects.filter(role=Role.ADMIN).update(role=Role.VIEWER)
+    late = make_user("late", Role.ADMIN)
+
+    held = People({"role": "admin", "sort": "newest"}).holding(shown.seen).page()
+
+    assert (held.rows, held.newer) == ([late], 0)
+
+
+def test_only_the_first_page_is_held(people):
+    first = People({"limit": "2"}).page()
+
+    second = People({"limit": "2", "cursor": first.next}).holding(first.seen).page()
+
+    assert (second.seen, second.newer) == ("", 0)
+    assert second.rows == People({"limit": "2", "cursor": first.next}).page().rows
+
+
+def test_what_a_browser_says_it_has_seen_may_be_nonsense(people):
+    with pytest.raises(BadRequest):
+        People({}).holding("nonsense").page()
+
+
+def test_holding_costs_one_count_more(people, django_assert_num_queries):
+    seen = People({}).page().seen
+
+    with django_assert_num_queries(2):
+        People({}).holding(seen).page()

@@ -31,12 +31,12 @@ class RunningChild:
 @pytest.fixture(autouse=True)
 def empty_queues() -> None:
     for cluster in ("main", "executors"):
-        get_broker(cluster).delete_queue()
+        get_broker(jobs.queue_of(cluster)).delete_queue()
 
 
 def fetched(cluster: str) -> None:
     """A worker took the messages."""
-    get_broker(cluster).delete_queue()
+    get_broker(jobs.queue_of(cluster)).delete_queue()
 
 
 class TestMain:

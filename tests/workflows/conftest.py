@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from agents import fleet, snapshot
 from agents.models import Agent
@@ -11,9 +12,11 @@ from agents.outcomes import Done, Outcome
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
 from tests.agents import functions  # noqa: F401  registers the functions
-from workflows import definitions, queue
+from tests.silent_writes import arranged
+from workflows import definitions, queue, relay, ticker
 from workflows.advance import Result
-from workflows.models import WorkflowVersion
+from workflows.definition import UNDO, is_undo, step_of
+from workflows.models import Run, Step, StepStatus, WorkflowVersion
 from workflows.queue import Assignment, Turn
 
 SYSTEM = Actor.system("test")
@@ -25,7 +28,7 @@ def publish(db: None) -> Callable[..., WorkflowVersion]:
     """``publish("flow", {"name": "a", "capabilities": ["work"]}, …)``: a workflow of these steps, in this order."""
 
     def make(name: str, *steps: dict[str, Any], **rest: Any) -> WorkflowVersion:
-        return definitions.publish(name, {"steps": list(steps), **rest}, by=SYSTEM)
+        return definitions.publish(name, {"steps": list(steps), **rest}, by=SYSTEM, allow_unknown=True)
 
     return make
 
@@ -49,11 +52,61 @@ class Script:
             outcome = Done({"by": assignment.agent.name})
         return Result(assignment.step, assignment.agent, outcome, 0.1, assignment.is_probe, assignment.in_a_row)
 
+    def go_on(self, **answers: Any) -> list[str]:
+        """Let agents, runs within runs and what is due go on until all is quiet; returns the tasks called, in order.
+
+        ``answers`` say by the name of a task, or of its step, what it comes to: an outcome, a function of the
+        assignment, or a list of these, one for each try. All others are done.
+        """
+        called: list[str] = []
+        results: list[Result] = []
+        while True:
+            assignments = self.turn(*results).assignments
+            called += [assignment.step.name for assignment in assignments]
+            results = [self.answer(assignment, _outcome(assignment, answers)) for assignment in assignments]
+            if not results and not relay.deliver() and not queue.has_work():
+                return called
+
+    def claim(self, name: str = "") -> dict[str, Assignment]:
+        """Claim all that is ready, by its name; nothing comes back of it yet."""
+        return {assignment.step.name: assignment for assignment in self.turn(name=name).assignments}
+
+    def let_time_pass(self, run: Run | None = None) -> None:
+        """All that waits for a time is due now, of one run or of all; the clock's tasks are done once."""
+        now = timezone.now()
+        steps, runs = Step.objects.all(), Run.objects.all()
+        if run is not None:
+            steps, runs = steps.filter(run=run), runs.filter(pk=run.pk)
+        with arranged():
+            steps.filter(status=StepStatus.WAITING, wake_at__gt=now).update(wake_at=now)
+            steps.filter(status=StepStatus.READY, available_at__gt=now).update(available_at=now)
+            runs.filter(start_at__gt=now).update(start_at=now)
+            runs.filter(deadline__gt=now).update(deadline=now)
+        ticker.tick()
+
+    def let_leases_expire(self) -> int:
+        """The executors of all calls in flight are dead; returns how many calls that were."""
+        with arranged():
+            Step.objects.filter(status=StepStatus.RUNNING).update(lease_expires_at=timezone.now())
+        return queue.return_expired()
+
     def finish(self, outcome: Outcome | None = None) -> None:
         """Go on until nothing more is claimed, every call coming out as ``outcome``."""
         results: list[Result] = []
         while assignments := self.turn(*results).assignments:
             results = [self.answer(assignment, outcome) for assignment in assignments]
+
+
+def _outcome(assignment: Assignment, answers: dict[str, Any]) -> Outcome | None:
+    step = assignment.step
+    answer = answers.get(step.name.replace(UNDO, "_undone"), answers.get(step_of(step.name)))
+    if is_undo(step.name) and step.name.replace(UNDO, "_undone") not in answers:
+        answer = None
+    if isinstance(answer, list):
+        answer = answer[min(step.attempt, len(answer)) - 1]
+    if callable(answer):
+        answer = answer(assignment)
+    return Done(answer) if isinstance(answer, dict) else answer
 
 
 @pytest.fixture

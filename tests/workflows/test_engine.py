@@ -16,7 +16,7 @@ from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooL
 from orchestra.kernel.events import NOTHING, Actor, Ref
 from orchestra.kernel.models import Event, EventDetail, Role
 from tests.workflows.conftest import OPERATOR, SYSTEM
-from workflows import engine, ports, queue
+from workflows import control, engine, ports, queue
 from workflows.models import Run, RunStatus, Step, StepStatus
 
 pytestmark = pytest.mark.django_db
@@ -173,7 +173,7 @@ def test_a_viewer_may_not_answer_start_or_cancel(publish: Any) -> None:
     for attempt in (
         lambda: engine.answer(step(run, "ask").pk, {}, by=VIEWER),
         lambda: engine.start("flow", {}, by=VIEWER),
-        lambda: engine.cancel(run.pk, by=VIEWER, reason="no"),
+        lambda: control.cancel(run.pk, by=VIEWER, reason="no"),
     ):
         with pytest.raises(Forbidden):
             attempt()
@@ -183,19 +183,19 @@ def test_cancel_ends_a_run_and_refuses_the_answer_of_a_call_in_flight(publish: A
     publish("flow", {"name": "one", **WORK}, {"name": "two", **WORK})
     run = engine.start("flow", {}, by=OPERATOR)
     (claim,) = script.turn().assignments
-    engine.cancel(run.pk, by=OPERATOR, reason="The customer called.")
+    control.cancel(run.pk, by=OPERATOR, reason="The customer called.")
     script.turn(script.answer(claim))
     assert (status_of(run), step(run, "one").status) == (RunStatus.CANCELLED, StepStatus.CANCELLED)
     assert not Step.objects.filter(run=run, name="two").exists()
     with pytest.raises(Conflict):
-        engine.cancel(run.pk, by=OPERATOR, reason="Again.")
+        control.cancel(run.pk, by=OPERATOR, reason="Again.")
 
 
 def test_cancel_needs_a_reason(publish: Any) -> None:
     publish("flow", {"name": "ask", "human": {}})
     run = engine.start("flow", {}, by=OPERATOR)
     with pytest.raises(Invalid):
-        engine.cancel(run.pk, by=OPERATOR, reason="  ")
+        control.cancel(run.pk, by=OPERATOR, reason="  ")
 
 
 def test_an_unknown_workflow_or_a_reserved_name_is_refused(publish: Any) -> None:
@@ -356,3 +356,14 @@ def test_a_group_of_any_size_costs_the_same_number_of_statements(publish: Any, s
 
     statements(1)
     assert statements(1) == statements(50)
+
+
+def test_a_step_is_not_claimed_in_the_very_turn_in_which_it_is_withdrawn(
+    publish: Any, worker: Any, script: Any
+) -> None:
+    publish("flow", {"name": "pay", **WORK}, {"name": "print", "needs": [], **WORK})
+    run = engine.start("flow", {}, by=OPERATOR)
+    (claim,) = script.turn(room=1).assignments
+    refused = Failed("The card was declined.", retryable=False)
+    assert script.turn(script.answer(claim, refused)).assignments == []
+    assert set(Step.objects.filter(run=run).values_list("status", flat=True)) == {"failed", "cancelled"}

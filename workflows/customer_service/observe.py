@@ -62,6 +62,14 @@ def observe(changes: Sequence[Change]) -> None:
     following.save()
 
 
+def why_not_retried(inquiry_id: str) -> str:
+    """A run of an inquiry is never gone through again: a reply may have left, or a person may have taken over."""
+    return (
+        f"This run belongs to inquiry {inquiry_id}, which is decided on at the desk: "
+        "open the inquiry, and review it there or reopen it."
+    )
+
+
 class Following:
     """The inquiries of one group, under lock, and what is to be written about them."""
 

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from orchestra.kernel import access, fragments
+from orchestra.kernel import access, fragments, saved_filters
 from orchestra.kernel.errors import Conflict, FieldError, Invalid, TooLarge
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.lists import Page
@@ -40,6 +40,8 @@ SAID = {"approve": "The reply to #{} goes out.", "edit": "The reply to #{} goes 
 
 @page()
 def inquiries(request: PageRequest) -> HttpResponse:
+    if to := saved_filters.opening(request, "desk"):
+        return HttpResponseRedirect(to)
     return fragments.render(request, "customer_service/desk.html", _list(request), regions=LIST_REGIONS)
 
 
@@ -171,6 +173,7 @@ def _list(request: PageRequest, *, chosen: int = 0) -> dict[str, Any]:
 
     return {
         "listing": listing,
+        "shelf": lambda: saved_filters.shelf(request, "desk"),
         "rows": lambda: shown().rows,
         "neighbours": lambda: _neighbours([row.pk for row in shown().rows], chosen),
         "views": lambda: listing.views,

@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from orchestra.kernel import wording
+from orchestra.kernel import tally, wording
 from orchestra.kernel.drawing import Bar, polyline
 from orchestra.kernel.looks import FAILED, NEUTRAL, RUNNING, SUCCEEDED, look_of
 from orchestra.kernel.models import Theme
@@ -159,6 +159,12 @@ def meter(
 def gantt(bars: Sequence[Bar]) -> dict[str, Any]:
     """The bars of one row of a time line, made with ``drawing.TimeLine``; each says its label on hover."""
     return {"bars": bars}
+
+
+@register.inclusion_tag("parts/bulk_result.html", takes_context=True)
+def bulk_result(context: template.Context) -> dict[str, Any]:
+    """What the bulk action before this page did not do, and why; shown once."""
+    return {"tally": tally.taken(context["request"])}
 
 
 @register.simple_tag(takes_context=True)

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orchestra.bench import scratch
 
-BENCHES = {name: f"orchestra.bench.{name.replace('-', '_')}" for name in ("engine", "latency", "chaos", "web-writes")}
+NAMES = ("engine", "latency", "inflight", "pages", "chaos", "web-writes")
+BENCHES = {name: f"orchestra.bench.{name.replace('-', '_')}" for name in NAMES}
 
 
 class Command(BaseCommand):
@@ -42,7 +43,7 @@ class Command(BaseCommand):
 
     def _start_on_scratch(self) -> None:
         """The same command again, in a process that knows only the scratch database."""
-        with scratch.environment(settings.ENV["DATABASE_URL"]) as environment:
+        with scratch.environment(settings.ENV["DATABASE_URL"], settings.ENV["REDIS_URL"]) as environment:
             command = [sys.executable, *sys.argv]
             result = subprocess.run(command, env=environment, cwd=settings.BASE_DIR, check=False)
         if result.returncode:

@@ -31,10 +31,10 @@ def service(db: None) -> None:
     """Both workflows, and one scripted agent that can do everything."""
     if "scripted" not in FUNCTIONS:
         function("scripted")(lambda call: call.input)
-    for name, definition in flow.definitions():
-        definitions.publish(name, definition, by=SETUP)
     agent = {"name": "billing-1", "config": {"function": "scripted"}, "max_concurrency": 100}
     fleet.create("python", agent, CAPABILITIES, by=SETUP)
+    for name, definition in flow.definitions():
+        definitions.publish(name, definition, by=SETUP)
 
 
 @pytest.fixture

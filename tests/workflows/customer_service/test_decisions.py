@@ -8,7 +8,7 @@ from orchestra.kernel.errors import Invalid, StaleLease, TooLarge
 from orchestra.kernel.models import Event
 from tests.workflows.customer_service.conftest import SETUP, WEAK
 from tests.workflows.customer_service.test_desk import let_lapse
-from workflows import engine
+from workflows import control, engine
 from workflows.customer_service import autosave, desk, observe
 from workflows.customer_service.decisions import Decision, decide
 from workflows.customer_service.models import DraftText, Message, Review
@@ -201,7 +201,7 @@ def test_an_older_lease_of_ones_own_is_stale_too(claimed, settle, by):
 
 
 def test_where_the_run_was_cancelled_a_run_of_its_own_sends_the_text(claimed, settle, play):
-    engine.cancel(claimed.run_id, by=SETUP, reason="stuck")
+    control.cancel(claimed.run_id, by=SETUP, reason="stuck")
     claimed.refresh_from_db()
     inquiry = settle(EDIT)
     play()

@@ -5,9 +5,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agents.outcomes import Failed
+from orchestra.kernel.errors import Conflict
 from orchestra.kernel.models import Event
 from tests.workflows.customer_service.conftest import SETUP, WEAK
-from workflows import engine
+from workflows import control
 from workflows.customer_service.models import Message, Review
 
 pytestmark = pytest.mark.django_db
@@ -71,15 +72,25 @@ def test_without_an_address_the_reply_is_kept_as_undeliverable(receive, play):
 
 def test_a_cancelled_run_brings_the_inquiry_to_the_desk(receive):
     inquiry = receive()
-    engine.cancel(inquiry.run_id, by=SETUP, reason="wrong queue")
+    control.cancel(inquiry.run_id, by=SETUP, reason="wrong queue")
 
     inquiry.refresh_from_db()
     assert (inquiry.status, inquiry.cause) == ("escalated", "failure")
     assert inquiry.escalation_reason == "The run was cancelled: wrong queue"
 
 
+def test_the_run_of_an_inquiry_is_never_retried_since_its_page_reopens_it(receive, play):
+    inquiry = receive()
+    play()
+
+    with pytest.raises(Conflict, match=f"inquiry {inquiry.pk}.* reopen it"):
+        control.retry(inquiry.run_id, by=SETUP, reason="once more")
+    inquiry.refresh_from_db()
+    assert (inquiry.status, inquiry.run.status, inquiry.messages.count()) == ("resolved", "succeeded", 1)
+
+
 def test_cancelling_the_run_of_a_waiting_review_withdraws_it_and_names_nobody(claimed):
-    engine.cancel(claimed.run_id, by=SETUP, reason="not needed")
+    control.cancel(claimed.run_id, by=SETUP, reason="not needed")
 
     claimed.refresh_from_db()
     review = Review.objects.get()
@@ -89,7 +100,7 @@ def test_cancelling_the_run_of_a_waiting_review_withdraws_it_and_names_nobody(cl
 
 def test_cancelling_the_run_of_what_nobody_claimed_is_an_event_and_no_review(escalated):
     inquiry = escalated()
-    engine.cancel(inquiry.run_id, by=SETUP, reason="not needed")
+    control.cancel(inquiry.run_id, by=SETUP, reason="not needed")
 
     inquiry.refresh_from_db()
     assert (inquiry.status, inquiry.review_step) == ("escalated", None)

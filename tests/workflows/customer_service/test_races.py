@@ -11,7 +11,7 @@ from orchestra.kernel.access import actor_of
 from orchestra.kernel.errors import Conflict, Held, OrchestraError
 from orchestra.kernel.models import Event
 from tests.workflows.customer_service.conftest import SETUP
-from workflows import engine
+from workflows import control, engine
 from workflows.customer_service import arrivals, desk, intake
 from workflows.customer_service.decisions import Decision, decide
 from workflows.customer_service.intake import Fate
@@ -64,7 +64,7 @@ def test_a_decision_and_the_cancelling_of_its_run_at_once_lose_neither_the_inqui
     decision = Decision("edit", reply="A reply.")
     decided, _ = at_once(
         lambda: decide(claimed.pk, decision, lease=claimed.lease_token, by=actor_of(operator)),
-        lambda: engine.cancel(claimed.run_id, by=SETUP, reason="now"),
+        lambda: control.cancel(claimed.run_id, by=SETUP, reason="now"),
     )
 
     claimed.refresh_from_db()

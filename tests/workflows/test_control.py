@@ -1,0 +1,432 @@
+"""What persons do to runs under way: cancel, pause, resume, change of priority, dead steps put back."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agents import fleet, snapshot
+from agents.outcomes import Done, Failed
+from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from orchestra.kernel.events import NOTHING, Actor
+from orchestra.kernel.models import Event, Role
+from tests.silent_writes import arranged
+from tests.workflows.conftest import OPERATOR, SYSTEM
+from workflows import control, engine, queue
+from workflows.models import Run, RunStatus, Step, StepStatus
+
+pytestmark = pytest.mark.django_db
+WORK = {"capabilities": ["work"]}
+UNDO = {"effects": True, "compensate": {"capabilities": ["work"]}}
+BROKEN = Failed("It broke.", retryable=False)
+VIEWER = Actor("person", "9", "Vera", role=Role.VIEWER)
+
+
+def state(run: Run) -> str:
+    return Run.objects.get(pk=run.pk).status
+
+
+def states(run: Run) -> dict[str, str]:
+    return dict(Step.objects.filter(run=run).values_list("name", "status"))
+
+
+def step(run: Run, name: str) -> Step:
+    return Step.objects.get(run=run, name=name)
+
+
+def told(action: str) -> int:
+    return Event.objects.filter(action=action).count()
+
+
+@pytest.fixture
+def begin(publish: Any, worker: Any) -> Any:
+    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
+        publish("flow", *steps, **rest)
+        return engine.start("flow", input_, by=OPERATOR)
+
+    return start
+
+
+# Cancel
+
+
+def test_the_answer_of_a_call_in_flight_comes_too_late_after_a_cancel(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "two", **WORK})
+    claim = script.claim()["one"]
+    control.cancel(run.pk, by=OPERATOR, reason="The customer called.")
+    before = Step.objects.values().get(pk=claim.step.pk)
+    assert script.turn(script.answer(claim, Done({"late": True}))).assignments == []
+    assert Step.objects.values().get(pk=claim.step.pk) == before
+    assert (state(run), told("CompletionRefused"), told("RunCancelled")) == (RunStatus.CANCELLED, 1, 1)
+
+
+def test_a_cancelled_run_is_undone_first_the_last_step_first(begin: Any, script: Any) -> None:
+    run = begin(
+        {},
+        {"name": "reserve", **WORK, **UNDO},
+        {"name": "look", **WORK},
+        {"name": "pay", **WORK, **UNDO},
+        {"name": "ask", "human": {}},
+    )
+    script.go_on()
+    control.cancel(run.pk, by=OPERATOR, reason="Out of stock.")
+    assert (state(run), states(run)["ask"]) == (RunStatus.COMPENSATING, "cancelled")
+    with pytest.raises(Conflict):
+        control.cancel(run.pk, by=OPERATOR, reason="Faster.")
+    assert script.go_on() == ["pay.compensate", "reserve.compensate"]
+    run.refresh_from_db()
+    assert (run.status, run.compensated, run.error) == (RunStatus.CANCELLED, True, "Out of stock.")
+    assert states(run) == {
+        "reserve": "compensated", "look": "succeeded", "pay": "compensated", "ask": "cancelled",
+        "pay.compensate": "succeeded", "reserve.compensate": "succeeded",
+    }  # fmt: skip
+    assert (told("UndoingStarted"), told("RunCancelled")) == (1, 1)
+
+
+def test_what_undoes_a_step_is_told_what_it_was_given_and_came_to(begin: Any, script: Any) -> None:
+    run = begin(
+        {"total": 7},
+        {"name": "pay", **WORK, "input": {"amount": "total"}, **UNDO},
+        {
+            "name": "post", "effects": True, **WORK,
+            "compensate": {"capabilities": ["work"], "input": {"id": "output.parcel", "total": "total"}},
+        },
+        {"name": "ask", "human": {}},
+    )  # fmt: skip
+    script.go_on(pay={"paid": True}, post={"parcel": "P1"})
+    control.cancel(run.pk, by=OPERATOR, reason="No.")
+    script.go_on()
+    assert step(run, "pay.compensate").input == {"input": {"amount": 7}, "output": {"paid": True}}
+    assert step(run, "post.compensate").input == {"id": "P1", "total": 7}
+
+
+def test_the_items_of_a_fan_out_are_undone_too_each_with_its_item(begin: Any, script: Any) -> None:
+    undo = {"capabilities": ["work"], "input": {"sku": "line.sku", "shelf": "output.shelf"}}
+    run = begin(
+        {"lines": [{"sku": "tea"}, {"sku": "cup"}]},
+        {"name": "pick", "for_each": "lines", "as": "line", **WORK, "effects": True, "compensate": undo},
+        {"name": "pack", **WORK},
+    )
+    called = script.go_on(pick={"shelf": 4}, pack=BROKEN)
+    assert sorted(called[-2:]) == ["pick[0].compensate", "pick[1].compensate"]
+    assert step(run, "pick[1].compensate").input == {"sku": "cup", "shelf": 4}
+    assert states(run)["pick[0]"] == "compensated"
+    run.refresh_from_db()
+    assert (run.status, run.compensated) == (RunStatus.FAILED, True)
+
+
+def test_a_step_that_cannot_be_undone_stops_no_other_and_asks_for_a_person(begin: Any, script: Any) -> None:
+    run = begin(
+        {},
+        {"name": "reserve", **WORK, **UNDO},
+        {"name": "pay", **WORK, "effects": True, "compensate": {"capabilities": ["work"], "retry": {"attempts": 1}}},
+        {"name": "ship", **WORK},
+    )
+    script.go_on(ship=BROKEN, pay_undone=BROKEN)
+    run.refresh_from_db()
+    assert (run.status, run.compensated) == (RunStatus.FAILED, False)
+    assert (states(run)["pay"], states(run)["pay.compensate"]) == ("dead", "failed")
+    assert states(run)["reserve"] == "compensated"
+    assert step(run, "pay").error == "It could not be undone: It broke."
+
+
+def test_what_undoes_a_step_is_tried_again_as_its_policy_says(begin: Any, script: Any) -> None:
+    quick = {"attempts": 3, "delay": 0}
+    run = begin(
+        {},
+        {"name": "pay", **WORK, "effects": True, "compensate": {"capabilities": ["work"], "retry": quick}},
+        {"name": "ship", **WORK},
+    )
+    script.go_on(ship=BROKEN, pay_undone=[Failed("Busy."), Failed("Busy."), Done({})])
+    assert (states(run)["pay"], step(run, "pay.compensate").attempt) == ("compensated", 3)
+
+
+def test_undoing_goes_on_after_its_executor_died(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "pay", **WORK, **UNDO}, {"name": "ship", **WORK})
+    (ship,) = script.turn(script.answer(script.claim()["pay"])).assignments
+    (undoing,) = script.turn(script.answer(ship, BROKEN)).assignments
+    assert script.let_leases_expire() == 1
+    assert script.go_on() == ["pay.compensate"]
+    script.turn(script.answer(undoing))
+    assert (state(run), told("CompletionRefused")) == (RunStatus.FAILED, 1)
+    assert Event.objects.filter(action="StepSucceeded", target_label="pay.compensate").count() == 1
+
+
+def test_cancelling_a_step_lets_its_run_go_on_and_refuses_its_answer(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "two", **WORK})
+    claim = script.claim()["one"]
+    control.cancel_step(claim.step.pk, by=OPERATOR, reason="Not needed.")
+    with pytest.raises(Conflict):
+        control.cancel_step(claim.step.pk, by=OPERATOR, reason="Again.")
+    assert script.go_on() == ["two"]
+    assert (states(run)["one"], state(run)) == ("cancelled", RunStatus.SUCCEEDED)
+
+
+# Pause and resume
+
+
+def test_nothing_of_a_paused_run_begins_until_it_is_resumed(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "two", **WORK})
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    assert (state(run), script.go_on(), queue.has_work()) == (RunStatus.PAUSED, [], False)
+    control.resume(run.pk, by=OPERATOR)
+    assert state(run) == RunStatus.QUEUED
+    assert script.go_on() == ["one", "two"]
+    run.refresh_from_db()
+    assert (run.status, run.started_at is not None) == (RunStatus.SUCCEEDED, True)
+    assert (told("RunPaused"), told("RunResumed")) == (1, 1)
+
+
+def test_the_answer_of_a_call_in_flight_is_kept_while_its_run_is_paused(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "two", **WORK})
+    claim = script.claim()["one"]
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    assert script.turn(script.answer(claim, Done({"kept": True}))).assignments == []
+    assert (step(run, "one").output, states(run)) == ({"kept": True}, {"one": "succeeded"})
+    control.resume(run.pk, by=OPERATOR)
+    assert state(run) == RunStatus.RUNNING
+    assert script.go_on() == ["two"]
+
+
+def test_a_call_that_fails_or_is_lost_while_its_run_is_paused_is_tried_again_after_it(begin: Any, script: Any) -> None:
+    retry = {"retry": {"attempts": 2, "delay": 0}}
+    run = begin({}, {"name": "one", **WORK, **retry}, {"name": "two", "needs": [], **WORK})
+    claims = script.claim()
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    script.turn(script.answer(claims["one"], Failed("Busy.")))
+    script.let_leases_expire()
+    assert script.go_on() == []
+    control.resume(run.pk, by=OPERATOR)
+    assert sorted(script.go_on()) == ["one", "two"]
+    assert state(run) == RunStatus.SUCCEEDED
+
+
+def test_time_passes_and_signals_come_in_while_a_run_is_paused_but_nothing_follows(begin: Any, script: Any) -> None:
+    run = begin(
+        {},
+        {"name": "cool", "wait": "1h"},
+        {"name": "paid", "signal": "paid", "needs": []},
+        {"name": "ask", "human": {}, "needs": []},
+        {"name": "ship", "needs": ["cool", "paid", "ask"], **WORK},
+    )
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    script.let_time_pass()
+    engine.signal(run.pk, "paid", by=OPERATOR)
+    engine.answer(step(run, "ask").pk, {"ok": True}, by=OPERATOR)
+    assert states(run) == {"cool": "succeeded", "paid": "succeeded", "ask": "succeeded"}
+    assert (state(run), script.go_on()) == (RunStatus.PAUSED, [])
+    control.resume(run.pk, by=OPERATOR)
+    assert script.go_on() == ["ship"]
+
+
+def test_a_step_that_fails_while_its_run_is_paused_ends_the_run_when_it_is_resumed(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "ask", "human": {}, "needs": []})
+    claim = script.claim()["one"]
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    script.turn(script.answer(claim, BROKEN))
+    assert state(run) == RunStatus.PAUSED
+    control.resume(run.pk, by=OPERATOR)
+    assert (state(run), states(run)["ask"]) == (RunStatus.FAILED, "cancelled")
+
+
+def test_a_paused_run_can_be_cancelled_and_is_undone(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "pay", **WORK, **UNDO}, {"name": "ask", "human": {}})
+    script.go_on()
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    control.cancel(run.pk, by=OPERATOR, reason="Enough.")
+    assert script.go_on() == ["pay.compensate"]
+    assert state(run) == RunStatus.CANCELLED
+
+
+def test_a_run_to_begin_later_is_paused_and_begins_when_resumed_and_due(begin: Any, publish: Any, script: Any) -> None:
+    begin({}, {"name": "one", **WORK})
+    run = engine.start("flow", {}, by=OPERATOR, start_at=timezone.now() + timedelta(hours=1))
+    script.go_on()
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    script.let_time_pass(run)
+    assert (state(run), states(run)) == (RunStatus.PAUSED, {})
+    control.resume(run.pk, by=OPERATOR)
+    script.let_time_pass(run)
+    assert script.go_on() == ["one"]
+
+
+def test_only_what_is_under_way_is_paused_and_only_what_is_paused_resumed(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK})
+    with pytest.raises(Conflict):
+        control.resume(run.pk, by=OPERATOR)
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    with pytest.raises(Conflict):
+        control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    control.cancel(run.pk, by=OPERATOR, reason="Enough.")
+    with pytest.raises(Conflict):
+        control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_pause_and_a_claim_at_the_same_time_either_comes_first_but_never_both(begin: Any, script: Any) -> None:
+    fleet.create(
+        "python", {"name": "w2", "config": {"function": "test.echo"}, "max_concurrency": 500}, ["work"], by=SYSTEM
+    )
+    run = begin({}, {"name": "one", **WORK})
+    runs = [run.pk, *(each.pk for each in engine.start_many("flow", [({}, NOTHING)] * 11, by=OPERATOR))]
+    agents, claimed, errors = snapshot.read(), [], []
+
+    def claim() -> None:
+        try:
+            for _ in range(30):
+                turn = queue.take_turn([], executor="executor:there:2", fleet=agents, room=1)
+                claimed.extend((each.step.run_id, timezone.now()) for each in turn.assignments)
+        except Exception as error:  # noqa: BLE001  the test's thread must tell
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=claim)
+    thread.start()
+    for pk in reversed(runs):
+        control.pause(pk, by=OPERATOR, reason="Now.")
+    thread.join(60)
+    assert errors == []
+    begun = {pk for pk, _ in claimed}
+    for one in Step.objects.filter(run__in=runs):
+        assert (one.status == StepStatus.RUNNING) == (one.run_id in begun)
+        assert one.status == StepStatus.RUNNING or (one.held and one.status == StepStatus.READY)
+    assert Run.objects.filter(status=RunStatus.PAUSED).count() == len(runs)
+    assert queue.take_turn([], executor="executor:there:2", fleet=agents, room=10).assignments == []
+
+
+# Priority
+
+
+def test_a_run_of_higher_priority_passes_those_before_it(begin: Any, script: Any) -> None:
+    first = begin({}, {"name": "one", **WORK})
+    urgent = engine.start("flow", {}, by=OPERATOR)
+    control.prioritise(urgent.pk, 5, by=OPERATOR, reason="They wait on the phone.")
+    order = [script.turn(room=1).assignments[0].step.run_id for _ in range(2)]
+    assert order == [urgent.pk, first.pk]
+    assert (Run.objects.get(pk=urgent.pk).priority, told("RunPrioritised")) == (5, 1)
+
+
+def test_a_priority_given_while_a_call_is_in_flight_stays(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK, "retry": {"attempts": 2, "delay": 0}}, {"name": "two", **WORK})
+    claim = script.claim()["one"]
+    rank = step(run, "one").rank_at
+    control.prioritise(run.pk, 50, by=OPERATOR)
+    script.turn(script.answer(claim, Failed("Busy.")), room=0)
+    assert Run.objects.get(pk=run.pk).priority == 50
+    assert rank - step(run, "one").rank_at == timedelta(minutes=50)
+    script.go_on()
+    assert rank - step(run, "two").rank_at == timedelta(minutes=50)
+
+
+def test_a_priority_is_between_its_bounds_and_of_a_run_that_goes_on(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "one", **WORK})
+    with pytest.raises(Invalid):
+        control.prioritise(run.pk, 101, by=OPERATOR)
+    script.go_on()
+    with pytest.raises(Conflict):
+        control.prioritise(run.pk, 1, by=OPERATOR)
+
+
+# Dead steps
+
+
+def dead_run(begin: Any, script: Any, **step: Any) -> Run:
+    run = begin({}, {"name": "first", **WORK}, {"name": "poison", **WORK, **step}, {"name": "last", **WORK})
+    script.turn(script.answer(script.claim()["first"]))
+    script.let_leases_expire()
+    for _ in range(4):
+        script.claim()
+        script.let_leases_expire()
+    return run
+
+
+def test_a_dead_step_put_back_lets_its_run_go_on_from_there(begin: Any, script: Any) -> None:
+    run = dead_run(begin, script)
+    poison = step(run, "poison")
+    assert (poison.status, state(run)) == (StepStatus.DEAD, RunStatus.FAILED)
+    control.requeue(poison.pk, by=OPERATOR, reason="The agent was mended.")
+    assert script.go_on() == ["poison", "last"]
+    assert (state(run), step(run, "poison").key) == (RunStatus.SUCCEEDED, poison.key)
+    with pytest.raises(Conflict):
+        control.requeue(poison.pk, by=OPERATOR)
+
+
+def test_a_dead_step_that_is_not_critical_is_put_back_while_its_run_goes_on(begin: Any, script: Any) -> None:
+    run = dead_run(begin, script, critical=False)
+    assert (state(run), states(run)["last"]) == (RunStatus.RUNNING, "ready")
+    control.requeue(step(run, "poison").pk, by=OPERATOR)
+    assert sorted(script.go_on()) == ["last", "poison"]
+    assert (state(run), told("StepRequeued")) == (RunStatus.SUCCEEDED, 1)
+
+
+@pytest.mark.parametrize("which", ["pay", "pay.compensate"])
+def test_a_dead_undoing_put_back_undoes_the_step_though_the_run_has_ended(begin: Any, script: Any, which: str) -> None:
+    run = begin({}, {"name": "pay", **WORK, **UNDO}, {"name": "ship", **WORK})
+    (ship,) = script.turn(script.answer(script.claim()["pay"])).assignments
+    script.turn(script.answer(ship, BROKEN), room=0)
+    for _ in range(5):
+        assert list(script.claim()) == ["pay.compensate"]
+        script.let_leases_expire()
+    assert (states(run)["pay"], states(run)["pay.compensate"], state(run)) == ("dead", "dead", RunStatus.FAILED)
+    control.requeue(step(run, which).pk, by=OPERATOR, reason="The bank is back.")
+    assert states(run)["pay"] == "compensating"
+    with pytest.raises(Conflict, match="undone"):
+        control.retry(run.pk, by=OPERATOR)
+    assert script.go_on() == ["pay.compensate"]
+    run.refresh_from_db()
+    assert (states(run)["pay"], run.status, run.compensated) == ("compensated", RunStatus.FAILED, True)
+
+
+# Who may, and what is not there
+
+
+ACTIONS: dict[str, Any] = {
+    "cancel": lambda pk, by: control.cancel(pk, by=by, reason="no"),
+    "pause": lambda pk, by: control.pause(pk, by=by, reason="no"),
+    "resume": lambda pk, by: control.resume(pk, by=by),
+    "retry": lambda pk, by: control.retry(pk, by=by),
+    "prioritise": lambda pk, by: control.prioritise(pk, 1, by=by),
+    "cancel a step": lambda pk, by: control.cancel_step(pk, by=by, reason="no"),
+    "signal": lambda pk, by: engine.signal(pk, "paid", by=by),
+    "answer": lambda pk, by: engine.answer(pk, {}, by=by),
+}
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, "requeue"])
+def test_a_viewer_may_do_none_of_this(begin: Any, action: str) -> None:
+    run = begin({}, {"name": "one", **WORK})
+    with pytest.raises(Forbidden):
+        ACTIONS.get(action, lambda pk, by: control.requeue(pk, by=by))(run.pk, VIEWER)
+    assert state(run) == RunStatus.QUEUED
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_run_that_is_not_there_is_said_to_be_so(db: None, action: str) -> None:
+    with pytest.raises(NotFound):
+        ACTIONS[action](404, OPERATOR)
+
+
+@pytest.mark.parametrize("act", [control.cancel, control.pause])
+def test_cancel_and_pause_need_a_reason(begin: Any, act: Any) -> None:
+    run = begin({}, {"name": "one", **WORK})
+    with pytest.raises(Invalid):
+        act(run.pk, by=OPERATOR, reason=" ")
+    assert state(run) == RunStatus.QUEUED
+
+
+def test_two_of_a_run_that_expire_together_leave_nothing_open_when_one_of_them_ends_it(begin: Any, script: Any) -> None:
+    run = begin(
+        {},
+        {"name": "a", "needs": [], "critical": False, **WORK},
+        {"name": "b", "needs": [], **WORK},
+        {"name": "stop", "needs": ["a"], "end": "failed"},
+    )
+    script.claim()
+    with arranged():
+        Step.objects.filter(run=run, name="a").update(losses=4)
+    assert script.let_leases_expire() == 2
+    assert (states(run), state(run)) == ({"a": "dead", "b": "cancelled", "stop": "succeeded"}, RunStatus.FAILED)

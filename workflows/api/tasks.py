@@ -1,0 +1,134 @@
+"""Tasks over the API: single pieces of work, and the answers of those who work on steps elsewhere."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from orchestra.kernel import rest, secrets
+from orchestra.kernel.lists import Choice, Exact, ListFilter
+from workflows import tasks
+from workflows.models import Step, StepStatus
+
+OPEN = [(status.value, status.label) for status in (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING)]
+
+
+class TaskList(ListFilter[Step]):
+    """Tasks, the newest first: the steps of all runs."""
+
+    filters = {
+        "status": Choice([*OPEN, (StepStatus.DEAD.value, StepStatus.DEAD.label)], lambda value: Q(status=value)),
+        "queue": Exact("queue"),
+        "run": Exact("run_id", whole=True),
+    }
+
+    def base(self) -> QuerySet[Step]:
+        return Step.objects.select_related("agent").defer("choice", "history")
+
+
+class TaskOut(rest.Serializer):
+    """A task: what is asked, of whom, and what it came to."""
+
+    id = serializers.IntegerField()
+    run = serializers.IntegerField(source="run_id")
+    name = serializers.CharField()
+    status = serializers.CharField()
+    queue = serializers.CharField()
+    capabilities = serializers.ListField(source="needs", child=serializers.CharField())
+    agent = serializers.CharField(source="agent.name", default=None, allow_null=True)
+    attempt = serializers.IntegerField()
+    timeout = serializers.FloatField(source="timeout_s")
+    error = serializers.CharField()
+    input = serializers.SerializerMethodField()
+    output = serializers.SerializerMethodField()
+    available_at = serializers.DateTimeField()
+    lease_expires_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def get_input(self, step: Step) -> Any:
+        return secrets.mask(step.input)
+
+    def get_output(self, step: Step) -> Any:
+        return secrets.mask(step.output)
+
+
+class TaskIn(rest.Serializer):
+    """What is to be done, and what the agent must be able to do for it."""
+
+    capabilities = serializers.ListField(child=serializers.CharField(max_length=100), max_length=20)
+    input = serializers.JSONField(required=False, default=None, allow_null=True)
+    queue = serializers.CharField(max_length=50, allow_blank=True, required=False, default="")
+    priority = serializers.IntegerField(required=False, default=0)
+    timeout = serializers.FloatField(required=False, help_text="Seconds for one try.")
+    deadline = serializers.DateTimeField(required=False)
+    reason = serializers.CharField(max_length=1000, allow_blank=True, required=False, default="")
+
+
+class LeaseIn(rest.Serializer):
+    """The lease that the task was claimed with."""
+
+    lease = serializers.IntegerField(min_value=0)
+
+
+class CompleteIn(LeaseIn):
+    """What the task came to."""
+
+    output = serializers.JSONField(required=False, default=None, allow_null=True)
+
+
+class FailIn(LeaseIn):
+    """Why it failed, in a sentence, and whether another try may help."""
+
+    error = serializers.CharField(max_length=1000)
+    retryable = serializers.BooleanField(required=False, default=True)
+
+
+class Tasks(rest.View):
+    permissions = {"POST": "tasks.create"}
+
+    @rest.describes_list(TaskList, TaskOut)
+    def get(self, request: rest.ApiRequest) -> Response:
+        return rest.page_of(request, TaskList, TaskOut)
+
+    @rest.describes_creation(TaskIn, TaskOut)
+    def post(self, request: rest.ApiRequest) -> Response:
+        given = self.valid(TaskIn)
+        given["timeout_s"] = given.pop("timeout", None)
+        return rest.create_once(request, lambda: TaskOut(tasks.create(**given, by=request.actor)).data)
+
+
+class TaskPage(rest.View):
+    @extend_schema(responses=TaskOut)
+    def get(self, request: rest.ApiRequest, pk: int) -> Response:
+        return Response(TaskOut(rest.found(Step.objects.select_related("agent"), pk=pk)).data)
+
+
+class Complete(rest.View):
+    permissions = {"POST": "tasks.answer"}
+
+    @extend_schema(request=CompleteIn, responses=TaskOut)
+    def post(self, request: rest.ApiRequest, pk: int) -> Response:
+        given = self.valid(CompleteIn)
+        return Response(TaskOut(tasks.complete(pk, given["lease"], given["output"], by=request.actor)).data)
+
+
+class Fail(rest.View):
+    permissions = {"POST": "tasks.answer"}
+
+    @extend_schema(request=FailIn, responses=TaskOut)
+    def post(self, request: rest.ApiRequest, pk: int) -> Response:
+        given = self.valid(FailIn)
+        step = tasks.fail(pk, given["lease"], given["error"], by=request.actor, retryable=given["retryable"])
+        return Response(TaskOut(step).data)
+
+
+class Extend(rest.View):
+    permissions = {"POST": "tasks.answer"}
+
+    @extend_schema(request=LeaseIn, responses=TaskOut)
+    def post(self, request: rest.ApiRequest, pk: int) -> Response:
+        return Response(TaskOut(tasks.extend(pk, self.valid(LeaseIn)["lease"], by=request.actor)).data)
