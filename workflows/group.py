@@ -16,7 +16,6 @@ from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now, fetch_now
 from orchestra.kernel.events import Outcome, Ref
 from orchestra.kernel.statements import fetch
-from orchestra.kernel.states import save_all
 from workflows import definitions, urgency
 from workflows.definition import Definition, StepSpec, index_of
 from workflows.models import RUN_ENDS, RUN_STATES, STEP_STATES, Run, RunStatus, Signal, Step, StepStatus, WaitsFor
@@ -59,6 +58,9 @@ STEP_FIELDS = (
     "finished_at",
 )
 RENEWED_FIELDS = (*STEP_FIELDS, "queue", "input", "demand", "lock_key", "lock_limit", "timeout_s", "total")
+SUCCESS_FIELDS = ("status", "output", "error", "executor", "lease_expires_at", "finished_at")
+"""What changes in a step that was running and succeeds: nearly all that are written, nearly all the time."""
+_SUCCESS = (StepStatus.RUNNING, StepStatus.SUCCEEDED)
 LOCK_RUNS = "SELECT id, status, priority FROM workflows_run WHERE id {in} ORDER BY id {lock}"
 STATES = "SELECT run_id, name, status, total FROM workflows_step WHERE run_id {in} AND parent = '' ORDER BY id"
 LOCK_CLAIMS = "SELECT id, status, token FROM workflows_step WHERE id {in} ORDER BY id {lock}"
@@ -88,6 +90,7 @@ class Group:
         self._definitions: Mapping[int, Definition] = {}
         self._changed_runs: dict[int, Run] = {}
         self._changed_steps: dict[tuple[int, str], Step] = {}
+        self._succeeded: set[tuple[int, str]] = set()
         self._changes: dict[str, list[Change]] = defaultdict(list)
 
     def lock_runs(self, ids: Collection[int], *, skip_locked: bool = False) -> None:
@@ -296,13 +299,17 @@ class Group:
 
     def move(self, step: Step, status: StepStatus, **changes: Any) -> None:
         """Move a locked or new step, remember it for the save, and tell those above where it matters to them."""
-        before = None if (step.run_id, step.name) not in self._changed_steps and step.pk is None else step.status
+        key = step.run_id, step.name
+        before = None if key not in self._changed_steps and step.pk is None else step.status
+        self._succeeded.discard(key)
+        if (before, status) == _SUCCESS and key not in self._changed_steps and changes.keys() <= {"output", "error"}:
+            self._succeeded.add(key)
         STEP_STATES.stage(step, status)
         waited_for = step.waits_for
         for name, value in changes.items():
             setattr(step, name, value)
         self._follow(step, status)
-        self._changed_steps[step.run_id, step.name] = step
+        self._changed_steps[key] = step
         self.relays |= WaitsFor.CHILD in (waited_for, step.waits_for)
         if step.parent:
             self.fans[step.run_id][step.parent].move(before, status)
@@ -340,6 +347,7 @@ class Group:
                 self._changed_runs[row.pk] = row
             else:
                 self._changed_steps[row.run_id, row.name] = row
+                self._succeeded.discard((row.run_id, row.name))
 
     def has_changed(self, row: Step) -> bool:
         """Whether what the database says of a task is out of date, since this group has moved it."""
@@ -378,10 +386,20 @@ class Group:
 
     def save(self) -> None:
         """Write all of it, then let those above follow, in the same transaction."""
-        save_all(Run, list(self._changed_runs.values()), RUN_FIELDS)
-        renewed = [step for key, step in self._changed_steps.items() if key in self._renewed]
-        save_all(Step, renewed, RENEWED_FIELDS)
-        save_all(Step, [step for key, step in self._changed_steps.items() if key not in self._renewed], STEP_FIELDS)
+        columns: dict[tuple[str, ...], list[Step]] = {SUCCESS_FIELDS: [], RENEWED_FIELDS: [], STEP_FIELDS: []}
+        new = []
+        for key, step in self._changed_steps.items():
+            if step.pk is None:
+                new.append(step)
+            elif key in self._succeeded:
+                columns[SUCCESS_FIELDS].append(step)
+            else:
+                columns[RENEWED_FIELDS if key in self._renewed else STEP_FIELDS].append(step)
+        bulk.execute(
+            bulk.change(Run, list(self._changed_runs.values()), RUN_FIELDS),
+            *(bulk.change(Step, steps, fields) for fields, steps in columns.items()),
+            bulk.insertion_of(Step, new),
+        )
         for kind, changes in self._changes.items():
             observe = observers.get(kind)
             if observe is not None:

@@ -29,8 +29,8 @@ _STEPS = """
 INSERT INTO workflows_step (id, run_id, name, parent, key, status, queue, rank_at, held, input, output, error, demand,
     lock_key, lock_limit, timeout_s, attempt, round, losses, history, executor, token, available_at, waits_for,
     created_at, started_at, finished_at)
-SELECT n, n, 'step_1', '', {uuid}, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END, 'default', {at}, {no}, NULL,
-    '{{"done": true}}', '', '[["noop"],[]]', '', 0, 30, 1, 0, 0, '[]', '', 1, {at}, '', {at}, {at}, {at}
+SELECT n, n, 'step_1', '', {uuid}, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END, 'default', {at}, {no},
+    NULL, '{{"done": true}}', '', '[["noop"],[]]', '', 0, 30, 1, 0, 0, '[]', '', 1, {at}, '', {at}, {at}, {at}
 FROM {numbers}
 """
 _EVENTS = """

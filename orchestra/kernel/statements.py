@@ -68,10 +68,9 @@ def columns(model: type[Model], table: str) -> str:
 
 
 def instant(value: Any) -> datetime | None:
-    """An instant as a row has it: SQLite gives a text."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return make_aware(datetime.fromisoformat(value), UTC)
+    """An instant as a row has it: on SQLite without its zone, and what is reckoned as a text."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return make_aware(at, UTC) if at is not None and at.tzinfo is None else at
 
 
 def _fetch_one(cursor: Any, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -79,5 +79,5 @@ def _words(state: str) -> str:
 
 def save_all(model: type[Row], rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Write ``columns`` of rows that were staged, whose locks the caller holds, and insert those that are new."""
-    bulk.update(model, [row for row in rows if row.pk is not None], columns)
-    bulk.insert_objects(model, [row for row in rows if row.pk is None])
+    known = [row for row in rows if row.pk is not None]
+    bulk.execute(bulk.change(model, known, columns), bulk.insertion_of(model, [row for row in rows if row.pk is None]))

@@ -49,15 +49,16 @@ def test_instants_are_compared_and_come_back(db):
 
     ((row,),) = statements.fetch((find, [NOON]))
 
-    assert statements.instant(row[0]) == NOON
+    assert statements.instant(row[0]) == statements.instant("2026-03-01 12:00:00.123456") == NOON
     assert statements.instant(None) is None
     assert statements.fetch((find, [NOON.replace(microsecond=0)])) == [[]]
 
 
 def test_instances_are_as_the_orm_reads_them(records):
-    text = f"SELECT {statements.columns(IdempotencyRecord, 'r')} FROM kernel_idempotencyrecord r ORDER BY r.id"
+    columns = statements.columns(IdempotencyRecord, "r")
 
-    found = statements.instances(IdempotencyRecord, statements.fetch((text, []))[0])
+    (rows,) = statements.fetch((f"SELECT {columns} FROM kernel_idempotencyrecord r ORDER BY r.id", []))  # noqa: S608
+    found = statements.instances(IdempotencyRecord, rows)
 
     read = list(IdempotencyRecord.objects.order_by("pk"))
     assert found == read

@@ -27,7 +27,7 @@ from workflows.planner import (
     plan_undoing,
 )
 
-thoroughly = settings(deadline=None, max_examples=150)
+thoroughly = settings(deadline=None, max_examples=150, derandomize=True)
 UNDO = CompensateSpec(("undo",))
 
 
@@ -138,7 +138,7 @@ def test_asked_until_nothing_follows_it_stays_at_that(data: st.DataObject, seed:
         before = dict(run.states)
         assert run.verdict or (run.ask() == [] and run.states == before)
         run.move_one()
-    assert all(isinstance(command, Finish) for command in plan(definition, run.states, decide, run.fans()))
+    assert all(isinstance(each, Finish | Withdraw) for each in plan(definition, run.states, decide, run.fans()))
 
 
 @given(st.data(), st.integers())

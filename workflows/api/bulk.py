@@ -38,7 +38,7 @@ class BulkIn(rest.Serializer):
 class RefusedOut(rest.Serializer):
     """A run to which nothing was done, and why."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # the word of the answer
     url = serializers.CharField()
     reason = serializers.CharField()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -12,14 +12,15 @@ from orchestra.kernel.lists import Choice, Exact, ListFilter
 from workflows import tasks
 from workflows.models import Step, StepStatus
 
-OPEN = [(status.value, status.label) for status in (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING)]
+STATUSES = (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.DEAD)
+"""What may be asked for: those that few tasks are in at a time, each read from an index of its own."""
 
 
 class TaskList(ListFilter[Step]):
     """Tasks, the newest first: the steps of all runs."""
 
     filters = {
-        "status": Choice([*OPEN, (StepStatus.DEAD.value, StepStatus.DEAD.label)], lambda value: Q(status=value)),
+        "status": Choice([(str(status), str(status)) for status in STATUSES], "status"),
         "queue": Exact("queue"),
         "run": Exact("run_id", whole=True),
     }

@@ -92,9 +92,7 @@ class Run(models.Model):
                 fields=["parent"], name="run_within", condition=Q(parent__isnull=False, finished_at__isnull=True)
             ),
             models.Index(fields=["finished_at"], name="run_finished", condition=Q(finished_at__isnull=False)),
-            models.Index(
-                fields=["start_at"], name="run_to_begin", condition=Q(start_at__isnull=False)
-            ),
+            models.Index(fields=["start_at"], name="run_to_begin", condition=Q(start_at__isnull=False)),
             models.Index(
                 fields=["deadline"], name="run_deadline", condition=Q(finished_at__isnull=True, deadline__isnull=False)
             ),

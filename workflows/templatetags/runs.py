@@ -106,7 +106,7 @@ def step_pips(pips: Sequence[Pip]) -> dict[str, Any]:
     looks = [(look_of(pip.status), pip.name) for pip in pips]
     pitch = (PIP + GAP) * min(1.0, MOST_PIPS / max(1, len(pips)))
     if len(pips) <= MOST_PIPS:
-        shown = [(index * pitch, PIP, look, name) for index, (look, name) in enumerate(looks)]
+        shown = [(index * pitch, float(PIP), look, name) for index, (look, name) in enumerate(looks)]
     else:
         shown = list(_pieces(looks, pitch))
     ended = sum(look.tone == SUCCEEDED for look, _ in looks)

@@ -8,7 +8,7 @@ from orchestra.kernel.errors import Invalid, StaleLease, TooLarge
 from orchestra.kernel.models import Event
 from tests.workflows.customer_service.conftest import SETUP, WEAK
 from tests.workflows.customer_service.test_desk import let_lapse
-from workflows import control, engine
+from workflows import control
 from workflows.customer_service import autosave, desk, observe
 from workflows.customer_service.decisions import Decision, decide
 from workflows.customer_service.models import DraftText, Message, Review

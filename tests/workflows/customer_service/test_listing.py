@@ -12,7 +12,7 @@ PERSON = 1
 
 @pytest.fixture(autouse=True)
 def _no_short_cuts(db):
-    """PostgreSQL reads small tables whole and sorts them, whatever its statistics of the moment: unless that is dear."""
+    """PostgreSQL reads small tables whole and sorts them, unless that is dear; statistics do not matter then."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             for way in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):

@@ -11,7 +11,7 @@ from orchestra.kernel.access import actor_of
 from orchestra.kernel.errors import Conflict, Held, OrchestraError
 from orchestra.kernel.models import Event
 from tests.workflows.customer_service.conftest import SETUP
-from workflows import control, engine
+from workflows import control
 from workflows.customer_service import arrivals, desk, intake
 from workflows.customer_service.decisions import Decision, decide
 from workflows.customer_service.intake import Fate
