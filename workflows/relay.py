@@ -4,6 +4,7 @@ A run and the run it lies within are never locked by the same turn of an executo
 called after the commit that made it due and by the ticker, and harmless again.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from orchestra.kernel.errors import Conflict, Invalid, OrchestraError
 from orchestra.kernel.events import Ref
 from workflows import advance, beginning, definitions, settling
 from workflows.beginning import MAX_DEPTH, Order, Terms
-from workflows.definition import StepSpec
+from workflows.definition import StepSpec, step_of
 from workflows.group import ENGINE, Group
 from workflows.halving import each_group
 from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
@@ -70,8 +71,11 @@ def _begin_all(found: Sequence[tuple[int, int]]) -> int:
         group = Group(database_now())
         group.lock_runs([run for _, run in found])
         steps = [step for step in group.lock_steps([pk for pk, _ in found]).values() if _is_due(step, group)]
+        alike: dict[tuple[int, str], list[Step]] = defaultdict(list)
         for step in steps:
-            _begin_child(group, step)
+            alike[step.run_id, step_of(step.name)].append(step)
+        for (run_id, name), items in alike.items():
+            _begin_children_of(group, group.runs[run_id], name, items)
         for run in {step.run_id: group.runs[step.run_id] for step in steps}.values():
             advance.proceed(group, run)
         group.save()
@@ -124,22 +128,41 @@ def _is_held(group: Group, step: Step) -> bool:
     return group.runs[step.run_id].status == RunStatus.PAUSED
 
 
-def _begin_child(group: Group, step: Step) -> None:
-    run = group.runs[step.run_id]
-    spec = group.definition(run).step(step.name)
-    step.attempt, step.wake_at = step.attempt + 1, None
-    group.touch(step)
+def _begin_children_of(group: Group, run: Run, name: str, steps: Sequence[Step]) -> None:
+    """Begin the runs of ``steps``, which are one step of ``run`` or items of its fan-out, in one go."""
+    spec = group.definition(run).step(name)
+    orders: list[Order] = []
+    for step in steps:
+        step.attempt, step.wake_at = step.attempt + 1, None
+        group.touch(step)
+        try:
+            input_ = given(run, spec, step)
+            _check(run, input_)
+        except OrchestraError as error:
+            _refuse(group, step, error)
+        else:
+            orders.append(Order(input_, run.correlation or uuid4().hex, _served(run), step, run.depth + 1))
+    reason = f"step {name} of run {run.pk}"
+    terms = Terms(run.priority, tier=run.tier, deadline=_deadline(group, run, spec), reason=reason)
+    _begin_orders(group, spec.workflow, orders, terms)
+
+
+def _begin_orders(group: Group, workflow: str, orders: Sequence[Order], terms: Terms) -> None:
+    """Begin them all together; if one is refused, one by one, so that it takes no other with it."""
     try:
-        input_ = given(run, spec, step)
-        _check(run, input_)
-        version = definitions.newest(spec.workflow)
-        order = Order(input_, run.correlation or uuid4().hex, _served(run), step, run.depth + 1)
-        reason = f"step {step.name} of run {run.pk}"
-        terms = Terms(run.priority, tier=run.tier, deadline=_deadline(group, run, spec), reason=reason)
-        beginning.begin(group, version, [order], terms, by=ENGINE)
+        if orders:
+            beginning.begin(group, definitions.newest(workflow), orders, terms, by=ENGINE)
     except OrchestraError as error:
-        faults = "; ".join(f"{fault['path']}: {fault['message']}" for fault in error.errors)
-        settling.fail(group, step, f"Its workflow could not begin. {error} {faults}".strip())
+        if len(orders) > 1:
+            for order in orders:
+                _begin_orders(group, workflow, [order], terms)
+        elif orders[0].parent is not None:
+            _refuse(group, orders[0].parent, error)
+
+
+def _refuse(group: Group, step: Step, error: OrchestraError) -> None:
+    faults = "; ".join(f"{fault['path']}: {fault['message']}" for fault in error.errors)
+    settling.fail(group, step, f"Its workflow could not begin. {error} {faults}".strip())
 
 
 def _check(run: Run, input_: Any) -> None:

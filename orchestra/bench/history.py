@@ -20,9 +20,9 @@ _AT = {
 }
 _RUNS = """
 INSERT INTO workflows_run (id, version_id, status, priority, tier, queue, input, output, error, serves_kind, serves_id,
-    correlation, started_by, depth, created_at, started_at, finished_at, ends_as, compensated)
+    correlation, started_by, depth, created_at, started_at, finished_at, ends_as, compensated, routed_by)
 SELECT n, %(version)s, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'succeeded' END, 0, '', 'default', '{{"n": 1}}',
-    '{{"done": true}}', '', '', '', 'history-' || n, 'benchmark', 0, {at}, {at}, {at}, '', {no}
+    '{{"done": true}}', '', '', '', 'history-' || n, 'benchmark', 0, {at}, {at}, {at}, '', {no}, ''
 FROM {numbers}
 """
 _STEPS = """

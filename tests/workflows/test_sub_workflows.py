@@ -279,3 +279,24 @@ def test_an_outcome_that_somebody_else_told_meanwhile_is_not_told_again(begin: A
     relay.deliver()
     assert (step(run, "sub").round, Run.objects.filter(parent__run=run).count()) == (1, 2)
     assert (relay._hand_up_all([found]), step(run, "sub").round) == (0, 1)
+
+
+def test_runs_of_a_fan_out_begin_together_in_a_few_queries(publish, worker, django_assert_max_num_queries):
+    publish("inner", {"name": "one", "capabilities": ["work"]})
+    publish("outer", {"name": "each", "for_each": "parts", "as": "part", "workflow": "inner", "max_parallel": 40})
+    engine.start("outer", {"parts": list(range(40))}, by=OPERATOR)
+    with django_assert_max_num_queries(45):
+        relay.deliver()
+
+    assert Run.objects.filter(version__workflow__name="inner").count() == 40
+
+
+def test_of_a_fan_out_an_item_whose_run_cannot_begin_takes_no_other_with_it(publish, worker):
+    schema = {"type": "object", "properties": {"part": {"type": "integer"}}}
+    publish("inner", {"name": "one", "capabilities": ["work"]}, input_schema=schema)
+    publish("outer", {"name": "each", "for_each": "parts", "as": "part", "workflow": "inner", "critical": False})
+    engine.start("outer", {"parts": [1, "two", 3]}, by=OPERATOR)
+    relay.deliver()
+
+    assert Run.objects.filter(version__workflow__name="inner").count() == 2
+    assert Step.objects.get(name="each[1]").status == "failed"
