@@ -389,7 +389,7 @@ class Group:
         columns: dict[tuple[str, ...], list[Step]] = {SUCCESS_FIELDS: [], RENEWED_FIELDS: [], STEP_FIELDS: []}
         new = []
         for key, step in self._changed_steps.items():
-            if step.pk is None:
+            if step._state.adding:
                 new.append(step)
             elif key in self._succeeded:
                 columns[SUCCESS_FIELDS].append(step)

@@ -103,7 +103,7 @@ class _Chosen:
             return []
         row.refresh_from_db(fields=["input", "output"])
         run = self.progress.run
-        address = {side: reverse("step-payload", args=[row.pk, side]) for side in ("input", "output")}
+        address = {side: reverse(f"step-{side}", args=[row.pk]) for side in ("input", "output")}
         shown = [payloads.of_value("Input", progress.input_of(run, self.step.spec, row), address["input"])]
         if row.output is not None or row.status == StepStatus.SUCCEEDED:
             shown.append(payloads.of_value("Output", row.output, address["output"]))
@@ -140,9 +140,9 @@ def _items_of(request: PageRequest, chosen: _Chosen) -> dict[str, Any] | None:
 
 
 def _payloads_of(run: Run) -> list[Payload]:
-    shown = [payloads.of_value("Input", run.input, reverse("run-payload", args=[run.pk, "input"]))]
+    shown = [payloads.of_value("Input", run.input, reverse("run-input", args=[run.pk]))]
     if run.status == RunStatus.SUCCEEDED:
-        shown.append(payloads.of_value("Output", run.output, reverse("run-payload", args=[run.pk, "output"])))
+        shown.append(payloads.of_value("Output", run.output, reverse("run-output", args=[run.pk])))
     return shown
 
 

@@ -1,6 +1,6 @@
 """Addresses of this app: ``pages`` under ``/``, ``api`` under ``/api/v1/``."""
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, path
 
 from workflows.api import bulk as bulk_endpoints
 from workflows.api import queues as queue_endpoints
@@ -33,12 +33,14 @@ pages: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/signal/", run_actions.signal, name="run-signal"),
     path("runs/<int:pk>/priority/", run_actions.prioritise, name="run-priority"),
     path("runs/<int:pk>/replay/", new_run.replay, name="run-replay"),
-    re_path(r"^runs/(?P<pk>\d{1,18})/(?P<side>input|output)\.json$", views.run_payload, name="run-payload"),
+    path("runs/<int:pk>/input.json", views.run_payload, {"side": "input"}, name="run-input"),
+    path("runs/<int:pk>/output.json", views.run_payload, {"side": "output"}, name="run-output"),
     path("steps/<int:pk>/", views.step, name="step"),
     path("steps/<int:pk>/answer/", run_actions.answer, name="step-answer"),
     path("steps/<int:pk>/cancel/", run_actions.cancel_step, name="step-cancel"),
     path("steps/<int:pk>/requeue/", run_actions.requeue, name="step-requeue"),
-    re_path(r"^steps/(?P<pk>\d{1,18})/(?P<side>input|output)\.json$", views.step_payload, name="step-payload"),
+    path("steps/<int:pk>/input.json", views.step_payload, {"side": "input"}, name="step-input"),
+    path("steps/<int:pk>/output.json", views.step_payload, {"side": "output"}, name="step-output"),
     path("workflows/", workflow_pages.workflows, name="workflows"),
     path("workflows/new/", workflow_pages.add, name="workflow-add"),
     path("workflows/validate/", workflow_pages.check, name="workflow-check"),
