@@ -95,6 +95,10 @@ else:
     DATABASE["CONN_HEALTH_CHECKS"] = True  # what a restart of the server has cut is given to no page and no job
     if PROCESS == "web":
         DATABASE["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 10, "timeout": 5, "reconnect_timeout": 2}}
+    elif PROCESS == "worker":
+        # The executors' statements are all served by indexes, whatever statistics say of a table that has just grown;
+        # and a plan that is dear on paper must not be compiled first.
+        DATABASE["OPTIONS"] = {"options": "-c enable_seqscan=off -c jit=off"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # People

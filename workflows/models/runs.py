@@ -52,7 +52,7 @@ RUN_ENDS = frozenset(_ENDS)
 class Run(models.Model):
     """One execution of a workflow version. ``serves`` names what it is for, for example an inquiry."""
 
-    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="runs")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="runs", db_index=False)
     status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.QUEUED)
     priority = models.SmallIntegerField(default=0, help_text="Higher goes first.")
     tier = models.CharField(max_length=20, blank=True, help_text="The customer's, which counts for the priority.")
@@ -183,7 +183,7 @@ class Step(models.Model):
     completion must name the token.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)  # step_once_a_run
     name = models.CharField(max_length=130)
     parent = models.CharField(max_length=100, blank=True, help_text="The fan-out that it is an item of.")
     key = models.UUIDField(default=uuid.uuid4, help_text="Idempotency key: the same for all attempts.")
@@ -203,7 +203,7 @@ class Step(models.Model):
     losses = models.PositiveIntegerField(default=0, help_text="How often its executor died with it.")
     total = models.PositiveIntegerField(null=True, help_text="Of a fan-out: how many items it has.")
     history = models.JSONField(default=list, help_text="Attempts that failed: when, by whom, why.")
-    agent = models.ForeignKey(Agent, null=True, on_delete=models.PROTECT, related_name="steps")
+    agent = models.ForeignKey(Agent, null=True, on_delete=models.PROTECT, related_name="steps", db_index=False)
     choice = models.JSONField(null=True, help_text="The candidates, their parts, who was excluded and why.")
     executor = models.CharField(max_length=100, blank=True)
     token = models.PositiveBigIntegerField(default=0, help_text="Fencing token: grows with every claim.")
