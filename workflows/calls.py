@@ -100,7 +100,7 @@ class Calls:
         call = Call(
             input=assignment.input,
             config=agent.config,
-            key=str(step.key),
+            key=step.call_key,
             attempt=step.attempt,
             deadline=timezone.now() + timedelta(seconds=step.timeout_s),
             correlation=assignment.correlation,

@@ -299,10 +299,11 @@ def _locked(schedule_id: int) -> Schedule:
 
 
 def _unfinished(schedule: Schedule) -> list[int]:
-    """Its runs that have not ended, the newest first; not looked for where they do not matter."""
+    """Its runs that have not ended, the newest first, without the runs within them, which serve it as well."""
     if schedule.overlap == Overlap.ALLOW:
         return []
-    newest = Run.objects.filter(serves_kind="schedule", serves_id=str(schedule.pk)).order_by("-pk")
+    runs = Run.objects.filter(serves_kind="schedule", serves_id=str(schedule.pk), parent__isnull=True)
+    newest = runs.order_by("-pk")
     found = newest.values_list("pk", "status")[:LOOKED_AT]
     return [pk for pk, status in found if status not in RUN_ENDS]
 

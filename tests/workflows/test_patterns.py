@@ -246,6 +246,20 @@ def test_wcp_21_structured_loop_repeats_until_its_condition_holds(begin: Any, sc
     assert (seen, output(run, "poll")) == ([0, 1, 2], {"n": 3})
 
 
+def test_each_round_of_a_repeated_step_has_a_key_of_its_own_and_its_attempts_share_it(begin: Any, script: Any) -> None:
+    until = "steps.poll.output.n >= 2"
+    begin({}, {"name": "poll", "repeat": {"until": until}, "retry": {"attempts": 2, "delay": 0}, **WORK})
+    keys: list[str] = []
+
+    def poll(call: Any) -> Any:
+        keys.append(call.step.call_key)
+        return Failed("Not yet.") if len(keys) == 1 else Done({"n": len(keys) - 1})
+
+    script.go_on(poll=poll)
+    assert len(keys) == 3
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_wcp_22_recursion_a_workflow_begins_itself_until_it_need_not(begin: Any, script: Any) -> None:
     run = begin(
         {"n": 3},

@@ -15,7 +15,7 @@ from tests.audit import actions, last_event
 from tests.silent_writes import arranged
 from tests.workflows.conftest import OPERATOR, SYSTEM
 from workflows import control, schedules, ticker
-from workflows.models import Run, Schedule
+from workflows.models import Run, Schedule, Step
 
 pytestmark = pytest.mark.django_db
 ADMIN = Actor("person", "1", "Ada", role=Role.ADMIN)
@@ -304,6 +304,19 @@ class TestByHand:
     def test_not_while_one_runs_that_must_be_alone(self, nightly):
         schedule = nightly(overlap="skip")
         run = schedules.fire_now(schedule.pk, by=OPERATOR)
+
+        with pytest.raises(Conflict, match=f"Run #{run.pk} of this schedule has not ended"):
+            schedules.fire_now(schedule.pk, by=OPERATOR)
+
+    def test_the_many_runs_within_its_run_do_not_hide_that_it_goes_on(self, nightly, monkeypatch):
+        monkeypatch.setattr(schedules, "LOOKED_AT", 3)
+        schedule = nightly(overlap="skip")
+        run = schedules.fire_now(schedule.pk, by=OPERATOR)
+        with arranged():
+            step = Step.objects.get(run=run)
+            rest = {"version": run.version, "serves_kind": "schedule", "serves_id": str(schedule.pk)}
+            for _ in range(5):
+                Run.objects.create(parent=step, status="succeeded", finished_at=DUE, correlation="c", **rest)
 
         with pytest.raises(Conflict, match=f"Run #{run.pk} of this schedule has not ended"):
             schedules.fire_now(schedule.pk, by=OPERATOR)

@@ -251,6 +251,11 @@ class Step(models.Model):
         return f"{self.name} of run {self.run_id}"
 
     @property
+    def call_key(self) -> str:
+        """The idempotency key of its calls: the same for all attempts, another for each round of a repeated step."""
+        return str(uuid.uuid5(self.key, f"round {self.round}") if self.round else self.key)
+
+    @property
     def needs(self) -> list[str]:
         """Capabilities that its agent must have."""
         return json.loads(self.demand)[0]
