@@ -11,7 +11,7 @@ from orchestra.kernel import canonical, events
 from orchestra.kernel.access import Actor
 from workflows import expressions, planner, settling, starting
 from workflows.expressions import ExpressionError
-from workflows.group import Group
+from workflows.group import ENGINE, Group
 from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
 from workflows.planner import (
     Command,
@@ -26,6 +26,7 @@ from workflows.planner import (
     Undo,
     Wait,
     Withdraw,
+    WithdrawItems,
 )
 
 MAX_OUTPUT = 1024 * 1024
@@ -122,17 +123,19 @@ def stop(group: Group, run: Run, status: RunStatus, error: str, *, actor: Actor 
     proceed(group, run)
 
 
-def withdraw(group: Group, steps: Collection[Step], reason: str) -> None:
-    """Cancel open steps; a call in flight finds its token refused."""
+def withdraw(
+    group: Group, steps: Collection[Step], reason: str, *, actor: Actor = ENGINE, permission: str = ""
+) -> None:
+    """Cancel open steps; a call in flight finds its token refused. ``actor`` is the person who did it, if one did."""
     for step in steps:
         group.move(step, StepStatus.CANCELLED, error=reason, token=step.token + 1)
-        group.record_step("StepCancelled", step, reason=reason)
+        group.record_step("StepCancelled", step, reason=reason, actor=actor, permission=permission)
 
 
 def _what_follows(group: Group, run: Run) -> list[Any]:
     definition = group.definition(run)
     if run.status == RunStatus.COMPENSATING:
-        return list(planner.plan_undoing(group.done(run), run.ends_as))
+        return list(planner.plan_undoing(group.to_undo(run), run.ends_as))
     decide = partial(_decide, group, run)
     return list(planner.plan(definition, group.states[run.pk], decide, group.fans.get(run.pk)))
 
@@ -167,6 +170,9 @@ def _apply(group: Group, run: Run, command: Command | Undo) -> None:  # noqa: C9
             settling.succeed(group, group.add(run, step), None)
         case Withdraw():
             _withdraw(group, run, command)
+        case WithdrawItems(step, reason):
+            items = [task for task in group.lock_tasks(run, [step.name]) if task.parent == step.name]
+            withdraw(group, [item for item in items if item.status == StepStatus.READY], reason)
         case Undo(task):
             starting.undo(group, run, task)
         case Finish(status, error):
@@ -219,7 +225,7 @@ def _output(group: Group, run: Run) -> Any:
 
 
 def _may_be_undone(group: Group, run: Run) -> bool:
-    return any(status == StepStatus.SUCCEEDED for _, status in group.done(run))
+    return any(status == StepStatus.SUCCEEDED for _, status in group.to_undo(run))
 
 
 def _follow_steps(group: Group, run: Run) -> None:

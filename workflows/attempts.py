@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from orchestra.kernel.drawing import Bar, TimeLine
 from orchestra.kernel.looks import COMPENSATING, RUNNING, SUCCEEDED, look_of
 from orchestra.kernel.wording import duration
+from workflows import settling
 from workflows.definition import is_undo
 from workflows.models import Step, StepStatus
 
@@ -39,10 +40,13 @@ def of_step(step: Step) -> tuple[Attempt, ...]:
     agent = (step.choice or {}).get("chosen", "")
     begun, ended = step.started_at, earlier[-1].finished_at if earlier else None
     if ended is not None and begun <= ended:  # nobody claimed it since
-        if step.status not in (StepStatus.WAITING, StepStatus.SUCCEEDED):
+        if step.status not in (StepStatus.WAITING, StepStatus.SUCCEEDED) and not settling.could_not_be_undone(step):
             return earlier
         begun, agent = ended, ""  # its failure was handed over to a person
-    last = Attempt(step.attempt or 1, agent, step.status, begun, step.finished_at, step.error)
+    status, error = step.status, step.error
+    if settling.could_not_be_undone(step):  # which says nothing against its own try
+        status, error = StepStatus.SUCCEEDED, ""
+    last = Attempt(step.attempt or 1, agent, status, begun, step.finished_at, error)
     return (*earlier, last)
 
 

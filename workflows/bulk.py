@@ -1,25 +1,33 @@
 """Actions on many runs at once, chosen one by one or by a filter. The only writer of BulkAction.
 
 What is asked for is stored first, then worked off in slices of 500 runs, a unit of work each: what it did to a run and
-how far it has come commit together, so a slice that dies is done again and no run is dealt with twice. The first
+how far it has come commit together, so a slice that dies is done again and no run is dealt with twice. A run that
+nothing can be done to is found by halving its slice, and counted as refused: it keeps no other waiting. The first
 seconds of it pass while the one who asks waits; the rest is a job that enqueues itself.
 """
 
+import logging
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 from django.utils import timezone
 
 from orchestra.kernel import access, events, jobs
 from orchestra.kernel.access import Actor
+from orchestra.kernel.errors import OrchestraError
 from orchestra.kernel.events import Ref
 from orchestra.kernel.lists import COUNT_LIMIT, Selection, asked_in
 from orchestra.kernel.tally import Tally
 from workflows import control, relay
 from workflows.models import BulkAction, Run
 from workflows.runs import RunList
+
+logger = logging.getLogger(__name__)
 
 SLICE = 500
 """Runs dealt with in one transaction."""
@@ -76,7 +84,7 @@ def ask(selection: Selection[Run], action: str, *, by: Actor, reason: str, **opt
 def work_on(pk: int, *, for_s: float = SLICE_S) -> bool:
     """Work slice after slice for about ``for_s`` seconds; whether all is done. Harmless beside another worker."""
     until = time.monotonic() + for_s
-    while _slice(pk):
+    while _slice(pk, SLICE):
         if time.monotonic() > until:
             return False
     relay.deliver()
@@ -92,32 +100,81 @@ def tally_of(asked: BulkAction) -> Tally:
     return Tally(WORDS[asked.action], asked.done, asked.skipped, asked.refused, list(asked.told))
 
 
-def _slice(pk: int) -> bool:
-    """Deal with the next runs; whether there may be more."""
-    given, correlation = BulkAction.objects.values_list("actor", "correlation").get(pk=pk)
-    actor = Actor(**given)
-    with events.recording(actor, correlation=correlation):
+class _Unable(Exception):
+    """It cannot be done to all of ``runs`` together; the cause says why."""
+
+    def __init__(self, runs: Sequence[int]) -> None:
+        super().__init__()
+        self.runs = runs
+
+
+def _slice(pk: int, most: int) -> bool:
+    """Deal with the next runs; whether there may be more. What fails is tried again with halves of them."""
+    try:
+        return _deal_with(pk, most)
+    except _Unable as fault:
+        if len(fault.runs) == 1:
+            _give_up(pk, fault.runs[0], fault.__cause__)
+            return True
+        half = len(fault.runs) // 2
+    return _slice(pk, half) and _slice(pk, most - half)
+
+
+def _deal_with(pk: int, most: int) -> bool:
+    with _recording(pk):
         asked = BulkAction.objects.select_for_update().get(pk=pk)
         if asked.finished_at is not None:
             return False
-        runs = _next(asked)
+        runs = _next(asked, most)
         tally = tally_of(asked)
         if runs:
-            control.many(asked.action, runs, tally=tally, by=actor, reason=asked.reason, **asked.options)
+            _do(asked, runs, tally)
             asked.after = runs[-1]
-        asked.done, asked.skipped, asked.refused, asked.told = tally.done, tally.skipped, tally.refused, tally.told
-        if len(runs) < SLICE:
+        _count(asked, tally)
+        if len(runs) < most:
             asked.finished_at = timezone.now()
             events.record("BulkActionFinished", target=_ref(asked), after={"result": tally.sentence})
         asked.save()
-    return len(runs) == SLICE
+    return len(runs) == most
 
 
-def _next(asked: BulkAction) -> list[int]:
+def _do(asked: BulkAction, runs: Sequence[int], tally: Tally) -> None:
+    try:
+        control.many(asked.action, runs, tally=tally, by=Actor(**asked.actor), reason=asked.reason, **asked.options)
+    except (OperationalError, InterfaceError):  # the database is away: all of it is done again
+        raise
+    except Exception as error:  # whatever it is, one run must not keep the others from what was asked for them
+        raise _Unable(runs) from error
+
+
+def _give_up(pk: int, run: int, error: BaseException | None) -> None:
+    """Count ``run`` as refused, unless another worker has dealt with it meanwhile."""
+    logger.error("A bulk action cannot deal with run %s", run, exc_info=error)
+    why = error.detail if isinstance(error, OrchestraError) else f"{type(error).__name__}: {error}"
+    with _recording(pk):
+        asked = BulkAction.objects.select_for_update().get(pk=pk)
+        if asked.finished_at is None and asked.after < run:
+            tally = tally_of(asked)
+            control.refuse(tally, run, f"It went wrong, so nothing was changed ({why}); try it with this run alone.")
+            asked.after = run
+            _count(asked, tally)
+            asked.save()
+
+
+def _recording(pk: int) -> AbstractContextManager[events.Unit]:
+    given, correlation = BulkAction.objects.values_list("actor", "correlation").get(pk=pk)
+    return events.recording(Actor(**given), correlation=correlation)
+
+
+def _count(asked: BulkAction, tally: Tally) -> None:
+    asked.done, asked.skipped, asked.refused, asked.told = tally.done, tally.skipped, tally.refused, tally.told
+
+
+def _next(asked: BulkAction, most: int) -> list[int]:
     """The numbers of the runs that come next, in ascending order."""
     rows = RunList(asked_in(asked.query)).queryset() if asked.ids is None else Run.objects.filter(pk__in=asked.ids)
     rows = rows.filter(pk__gt=asked.after, pk__lte=asked.last).order_by("pk")
-    return list(rows.values_list("pk", flat=True)[:SLICE])
+    return list(rows.values_list("pk", flat=True)[:most])
 
 
 def _ref(asked: BulkAction) -> Ref:

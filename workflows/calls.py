@@ -18,6 +18,7 @@ from agents.invoke import invoke
 from agents.kinds import KINDS
 from agents.models import AgentKind
 from agents.outcomes import Call
+from workflows import weight
 from workflows.advance import Result
 from workflows.queue import Assignment
 
@@ -39,7 +40,10 @@ class Calls:
         self.stopping = threading.Event()
         self.ended = threading.Event()
         self.reason = ""
+        self.retiring = ""
+        """Why nothing more is claimed until all calls in flight have ended; empty while it works."""
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._weights: dict[int, int] = {}
 
     def stop(self, reason: str) -> None:
         """Claim no more; the committer gives calls in flight a little time and releases the rest."""
@@ -48,8 +52,23 @@ class Calls:
             self.stopping.set()
             self.wake.set()
 
+    def retire(self, reason: str) -> None:
+        """Claim no more, and stop once all calls in flight have ended, however long they take."""
+        if not self.retiring:
+            self.retiring = reason
+            self.wake.set()
+
+    @property
+    def longest_left_s(self) -> float:
+        """How long the calls in flight may still take, by their timeouts."""
+        now = timezone.now()
+        steps = [assignment.step for assignment in list(self.in_flight.values())]
+        left = [step.timeout_s - (now - step.started_at).total_seconds() for step in steps if step.started_at]
+        return max(left, default=0.0)
+
     def launch(self, assignments: Sequence[Assignment]) -> None:
         """Begin calls; they count as in flight from here on."""
+        self._weights.update(weight.of_calls([assignment.step for assignment in assignments]))
         self.in_flight.update({assignment.step.pk: assignment for assignment in assignments})
         self.loop.call_soon_threadsafe(self._begin, assignments)
 
@@ -62,6 +81,7 @@ class Calls:
         collected: list[Result] = []
         while len(collected) < limit and not self.results.empty():
             result = self.results.get()
+            self._weights.pop(result.step.pk, None)
             if self.in_flight.pop(result.step.pk, None) is not None:
                 collected.append(result)
         return collected
@@ -69,6 +89,8 @@ class Calls:
     @property
     def room(self) -> int:
         """How many more calls may begin."""
+        if self.retiring or sum(list(self._weights.values())) >= weight.MAX_HELD:
+            return 0
         return max(0, self.slots - len(self.in_flight))
 
     @property
@@ -86,7 +108,7 @@ class Calls:
             "in_flight": len(self.in_flight),
             "abandoned": sorted(self.abandoned.values()),
             "memory_bytes": psutil.Process().memory_info().rss,
-            "stopping": self.stopping.is_set(),
+            "stopping": self.stopping.is_set() or bool(self.retiring),
         }
 
     def _begin(self, assignments: Sequence[Assignment]) -> None:
@@ -115,6 +137,7 @@ class Calls:
     def _drop(self, steps: Sequence[int]) -> None:
         for step in steps:
             self.in_flight.pop(step, None)
+            self._weights.pop(step, None)
             task = self._tasks.pop(step, None)
             if task is not None:
                 task.cancel()

@@ -51,6 +51,7 @@ class Committer:
             with right_of_way.giving_way():
                 while not self.calls.stopping.is_set():
                     self.turn()
+                    self._stop_if_retired()
                 self.finish()
         finally:
             connection.close()
@@ -69,6 +70,14 @@ class Committer:
             self.errors = 0
         except (OperationalError, InterfaceError) as error:
             self._recover(error)
+        except Exception:  # the worker's edge: this thread goes on whatever happens
+            logger.exception("A turn failed; its %s results are left to the expiry of their leases", len(self.pending))
+            self.pending = []
+            self._pause()
+
+    def _stop_if_retired(self) -> None:
+        if self.calls.retiring and not self.calls.in_flight and not self.pending:
+            self.calls.stop(self.calls.retiring)
 
     def _rest(self) -> None:
         """Between two commits on SQLite others get their turn, those first who have announced themselves."""
@@ -132,10 +141,23 @@ class Committer:
             logger.warning("A group of %s results could not be stored", len(results), exc_info=error)
             self._isolate(results, error, claimed=claims)
             return
-        self._note(results, turn)
         self.calls.launch(turn.assignments)
+        self._settled(results)
+        self._note(results, turn)
         if turn.relays:
+            self._deliver()
+
+    def _settled(self, results: list[Result]) -> None:
+        """What is stored is not submitted again, whatever fails after its commit."""
+        stored = {(result.step.pk, result.token) for result in results}
+        self.pending = [result for result in self.pending if (result.step.pk, result.token) not in stored]
+
+    def _deliver(self) -> None:
+        try:
             relay.deliver()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Runs within runs did not follow at once, the ticker sees to it: %s", error)
+            connection.close_if_unusable_or_obsolete()
 
     def _note(self, results: list[Result], turn: tasks.Turn) -> None:
         if turn.unmet - self.blocked:
@@ -153,9 +175,11 @@ class Committer:
         try:
             if self.errors:
                 results = self._renewed(results)
-            tasks.take_turn(results, executor=self.calls.name, fleet=self.fleet, room=0, memory=self.memory)
+            self._take(results, claims=False)
         except (OperationalError, InterfaceError) as error:
             logger.warning("The last results could not be stored, their steps go back: %s", error)
+        except Exception:  # what the others hold must go back all the same
+            logger.exception("The last results could not be stored, their leases expire")
 
     def _isolate(self, results: list[Result], error: Exception, *, claimed: bool) -> None:
         """A group that fails is halved until the one row is found that fails alone: that one becomes dead.
@@ -173,12 +197,21 @@ class Committer:
             self.more = True
             return
         if len(results) == 1:
-            tasks.bury(results[0].step.pk, results[0].token, f"Its outcome could not be stored: {error}"[:1000])
+            self._bury(results[0], error)
             return
         results = self._renewed(results)
         middle = len(results) // 2
         self._take(results[:middle], claims=False)
         self._take(results[middle:], claims=False)
+
+    def _bury(self, result: Result, error: Exception) -> None:
+        try:
+            tasks.bury(result.step.pk, result.token, f"Its outcome could not be stored: {error}"[:1000])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the worker's edge: it is left to the expiry of its lease
+            logger.exception("Step %s could not be marked dead", result.step.pk)
+        self._settled([result])
 
     def _refresh_fleet(self) -> None:
         now = time.monotonic()
@@ -189,13 +222,17 @@ class Committer:
 
     def _recover(self, error: Exception) -> None:
         """The database was away: whether the last commit counted is unknown, so what is not in flight goes back."""
-        pause_s = PAUSE_AFTER_ERROR_S[min(self.errors, len(PAUSE_AFTER_ERROR_S) - 1)]
-        self.errors += 1
-        logger.warning("The database did not answer (%s); next try in %s s", error, pause_s)
+        logger.warning("The database did not answer and is tried again soon: %s", error)
         connection.close()
-        time.sleep(pause_s)
+        self._pause()
         try:
             held = {*self.calls.in_flight, *(result.step.pk for result in self.pending)}
             tasks.release(self.calls.name, except_for=held)
         except (OperationalError, InterfaceError) as again:
             logger.warning("The database still does not answer: %s", again)
+
+    def _pause(self) -> None:
+        """The longer, the more errors came in a row."""
+        pause_s = PAUSE_AFTER_ERROR_S[min(self.errors, len(PAUSE_AFTER_ERROR_S) - 1)]
+        self.errors += 1
+        time.sleep(pause_s)

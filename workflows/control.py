@@ -11,13 +11,13 @@ from typing import Any
 from orchestra.kernel import access, events, registry
 from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now
-from orchestra.kernel.errors import Conflict, Invalid, NotFound, OrchestraError
+from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound, OrchestraError
 from orchestra.kernel.models import Role
 from orchestra.kernel.tally import Tally
-from workflows import advance, relay, steering
+from workflows import advance, relay, requeueing, settling, steering
 from workflows.definition import is_undo, step_of, undo, undone_by
 from workflows.group import OPEN, Group
-from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus
+from workflows.models import RUN_ENDS, Run, Step, StepStatus
 
 access.grant(
     {
@@ -73,13 +73,21 @@ def many(action: str, runs: Sequence[int], *, tally: Tally, by: Actor, reason: s
         group.read_tasks()
         for pk in runs:
             try:
-                move(group, _found(group, pk), by=by, reason=reason, **options)
+                run = _found(group, pk)
+                if action != "cancel":
+                    _refuse_unreadable(group, run)
+                move(group, run, by=by, reason=reason, **options)
             except (Conflict, NotFound):
                 tally.skipped += 1
             except OrchestraError as error:
-                tally.refuse(f"run #{pk}", error.detail, registry.link("run", str(pk)) or "")
+                refuse(tally, pk, error.detail)
             else:
                 tally.done += 1
+
+
+def refuse(tally: Tally, run_id: int, reason: str) -> None:
+    """Count a run to which nothing was done."""
+    tally.refuse(f"run #{run_id}", reason, registry.link("run", str(run_id)) or "")
 
 
 def permission_of(action: str, reason: str) -> str:
@@ -92,18 +100,43 @@ def permission_of(action: str, reason: str) -> str:
 
 
 def cancel_step(step_id: int, *, by: Actor, reason: str) -> Run:
-    """Withdraw one step; its run goes on with what follows it."""
+    """Withdraw one step; its run goes on with what follows it. A person's step is for those who may answer it."""
     access.check(by, "runs.cancel")
     _given(reason)
     run_id = Step.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
     with _locked([run_id or 0], by) as group:
         run = _found(group, run_id)
+        _refuse_unreadable(group, run)
         step = group.lock_steps([step_id])[step_id]
         if step.status not in OPEN or is_undo(step.name):
-            raise Conflict(f"This step is {step.get_status_display()}, so there is nothing to cancel; reload its run.")
-        advance.withdraw(group, group.lock_tasks(run, [step.name]), reason)
+            raise Conflict(_why_not_cancelled(step))
+        tasks = group.lock_tasks(run, [step.name])
+        _check_role(group, run, tasks, by)
+        advance.withdraw(group, tasks, reason, actor=by, permission="runs.cancel")
         advance.proceed(group, run)
     relay.end_orphans()
+    return run
+
+
+def give_up_undoing(step_id: int, *, by: Actor, reason: str) -> Run:
+    """Try no further to undo a step, which is then dead: a person settles it. The others go on being undone.
+
+    ``step_id`` is that of the step, or of what undoes it.
+    """
+    access.check(by, "runs.cancel")
+    _given(reason)
+    found = Step.objects.filter(pk=step_id).values_list("run_id", "name").first()
+    run_id, name = found or (0, "")
+    with _locked([run_id], by) as group:
+        run = _found(group, run_id)
+        _refuse_unreadable(group, run)
+        undoing = group.task(run, undo(undone_by(name)))
+        if undoing is None or undoing.status not in OPEN:
+            raise Conflict("This step is not being undone now, so there is nothing to give up; reload its run.")
+        settling.give_up_undoing(group, undoing, reason, actor=by, permission="runs.cancel")
+        advance.proceed(group, run)
+    if group.relays:
+        relay.deliver()
     return run
 
 
@@ -116,13 +149,14 @@ def requeue(step_id: int, *, by: Actor, reason: str = "") -> Run:
     run_id, name = found
     with _locked([run_id], by) as group:
         run = _found(group, run_id)
+        _refuse_unreadable(group, run)
         dead = group.task(run, name)
         if dead is None or dead.status != StepStatus.DEAD:
             raise Conflict("This step is not dead any more; reload the list.")
         if _undo_again(group, run, undone_by(name)):
             group.record_step("StepRequeued", dead, actor=by, reason=reason)
-        elif run.status == RunStatus.COMPENSATING:
-            raise Conflict("Its run is being undone, so the step would come too late; retry the run when it has ended.")
+        elif refusal := requeueing.why_not(run, group.definition(run), group.states[run.pk], name):
+            raise Conflict(refusal)
         elif run.status not in RUN_ENDS:
             group.move(dead, StepStatus.READY, attempt=0, losses=0, available_at=group.now)
             group.record_step("StepRequeued", dead, actor=by, reason=reason)
@@ -131,6 +165,21 @@ def requeue(step_id: int, *, by: Actor, reason: str = "") -> Run:
     if group.relays:
         relay.deliver()
     return run
+
+
+def _why_not_cancelled(step: Step) -> str:
+    if step.status in OPEN:
+        return f"This step undoes {undone_by(step.name)}; give up undoing that instead, and settle it by hand."
+    return f"This step is {step.get_status_display()}, so there is nothing to cancel; reload its run."
+
+
+def _check_role(group: Group, run: Run, tasks: Collection[Step], by: Actor) -> None:
+    """Nobody gets past an approval by cancelling it who may not give it."""
+    spec = group.definition(run).step
+    if by.kind != "person" or by.role == Role.ADMIN:
+        return
+    if any(settling.is_for_admin(spec(step.name), step) for step in tasks):
+        raise Forbidden("This step waits for an administrator; ask one to answer or cancel it, or cancel the run.")
 
 
 def _undo_again(group: Group, run: Run, task: str) -> bool:
@@ -148,6 +197,8 @@ def _one(run_id: int, permission: str, move: Move, by: Actor) -> Run:
     access.check(by, permission)
     with _locked([run_id], by) as group:
         run = _found(group, run_id)
+        if permission != "runs.cancel":
+            _refuse_unreadable(group, run)
         move(group, run)
     if group.relays:
         relay.deliver()
@@ -158,7 +209,7 @@ def _one(run_id: int, permission: str, move: Move, by: Actor) -> Run:
 def _locked(runs: Collection[int], by: Actor, *, shares_story: bool = False) -> Iterator[Group]:
     """A unit of work with ``runs`` under lock, and the runs within them; saved at its end."""
     with events.recording(by) as unit:
-        group = Group(database_now(), correlation=unit.correlation if shares_story else "")
+        group = Group(database_now(), correlation=unit.correlation if shares_story else "", takes_unreadable=True)
         found: set[int] = set()
         while fresh := set(_families(runs)) - found:  # more may begin until those that they lie within are locked
             found |= fresh
@@ -172,6 +223,13 @@ def _found(group: Group, run_id: int | None) -> Run:
     if run is None:
         raise NotFound("There is no such run; it may have been removed.")
     return run
+
+
+def _refuse_unreadable(group: Group, run: Run) -> None:
+    """A run whose definition cannot be read can be cancelled, and nothing else."""
+    for each in steering.within(group, run) if group.faults else ():
+        if fault := group.faults.get(each.version_id):
+            raise Invalid(f"Its definition cannot be read ({fault}); mend its workflow's version, or cancel the run.")
 
 
 def _families(runs: Collection[int]) -> list[int]:

@@ -105,13 +105,26 @@ def newest(name: str, number: int | None = None) -> WorkflowVersion:
 
 def parsed(versions: Collection[int]) -> Mapping[int, Definition]:
     """The parsed definitions of versions by id; at most one query, for those not seen before."""
+    global _parsed  # noqa: PLW0603  replaced when it is full, not emptied: other threads go on with the one they hold
     missing = set(versions) - _parsed.keys()
     if missing:
-        if len(_parsed) > _KEPT:
-            _parsed.clear()
-        rows = WorkflowVersion.objects.filter(pk__in={*versions} - _parsed.keys()).values_list("pk", "definition")
-        _parsed.update({pk: parse_text(canonical.text(source)) for pk, source in rows})
+        kept = {} if len(_parsed) > _KEPT else _parsed
+        rows = WorkflowVersion.objects.filter(pk__in=set(versions) - kept.keys()).values_list("pk", "definition")
+        kept.update({pk: parse_text(canonical.text(source)) for pk, source in rows})
+        _parsed = kept
     return _parsed
+
+
+def readable(versions: Collection[int]) -> tuple[Mapping[int, Definition], Mapping[int, str]]:
+    """As :func:`parsed`, with what is wrong with each that cannot be read: that one stands there without any steps."""
+    rows = WorkflowVersion.objects.filter(pk__in=set(versions) - _parsed.keys())
+    faults, stand_ins = {}, {}
+    for pk, name, source in rows.values_list("pk", "workflow__name", "definition"):
+        try:
+            _parsed[pk] = parse_text(canonical.text(source))
+        except Exception as error:  # noqa: BLE001  a release that read it otherwise may have stored anything
+            faults[pk], stand_ins[pk] = str(error), Definition(name, ())
+    return (_parsed | stand_ins) if stand_ins else parsed(versions), faults
 
 
 def forget() -> None:

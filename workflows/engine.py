@@ -135,11 +135,11 @@ def _locked(step_id: int) -> tuple[Group, Step]:
 
 
 def _check_answer(group: Group, step: Step, output: Mapping[str, Any], by: Actor) -> None:
-    human = group.definition(group.runs[step.run_id]).step(step.name).human
+    spec = group.definition(group.runs[step.run_id]).step(step.name)
+    human = spec.human
     if human is None:
         return
-    role = Role.ADMIN if step.round else human.role  # it was escalated when nobody answered in time
-    if role == Role.ADMIN and by.kind == "person" and by.role != Role.ADMIN:
+    if settling.is_for_admin(spec, step) and by.kind == "person" and by.role != Role.ADMIN:
         raise Forbidden("This step waits for an administrator; ask one to answer it.")
     if human.form is not None:
         faults: list[FieldError] = schemas.faults(human.form, output, "output")

@@ -21,6 +21,7 @@ from workflows.definition import Definition, StepSpec, index_of
 from workflows.models import RUN_ENDS, RUN_STATES, STEP_STATES, Run, RunStatus, Signal, Step, StepStatus, WaitsFor
 from workflows.planner import SETTLED, Fan
 from workflows.ports import Change, RunChange, StepChange, observers
+from workflows.undoable import Undoable
 
 ENGINE = Actor.system("engine")
 RUN_FIELDS = (
@@ -70,15 +71,23 @@ OPEN = (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING)
 class Group:
     """Everything that one transaction does to runs and their steps."""
 
-    def __init__(self, now: datetime, *, correlation: str = "") -> None:
-        """``correlation`` joins what a person does to many runs; else each run's events are part of its own story."""
+    def __init__(self, now: datetime, *, correlation: str = "", takes_unreadable: bool = False) -> None:
+        """``correlation`` joins what a person does to many runs; else each run's events are part of its own story.
+
+        A run whose definition cannot be read is an error, unless ``takes_unreadable``: then it is one without steps.
+        """
         self.now = now
         self.correlation = correlation
+        self.takes_unreadable = takes_unreadable
+        self.faults: Mapping[int, str] = {}
+        """What is wrong with the versions whose definition cannot be read."""
         self.runs: dict[int, Run] = {}
         self.states: dict[int, dict[str, str]] = defaultdict(dict)
         self.fans: dict[int, dict[str, Fan]] = defaultdict(dict)
         self._settled = 0
-        self._tasks: dict[int, list[Step]] = {}
+        self._tasks: dict[int, dict[str, Step]] = {}
+        self._forgotten: list[int] = []
+        self._taking: set[int] | None = None
         self._parents: dict[int, int] | None = None
         self._renewed: set[tuple[int, str]] = set()
         self._left: dict[tuple[int, str], Step] = {}
@@ -162,7 +171,7 @@ class Group:
 
     def _open_tasks(self, run: Run, names: Collection[str] | None) -> list[Step]:
         if run.pk in self._tasks:
-            read = [step for step in self._tasks[run.pk] if step.status in OPEN]
+            read = [step for step in self._tasks[run.pk].values() if step.status in OPEN]
             return read if names is None else [step for step in read if {step.name, step.parent} & set(names)]
         rows = Step.objects.filter(run=run, status__in=OPEN)
         if names is not None:
@@ -172,7 +181,7 @@ class Group:
     def lock_all(self, run: Run) -> list[Step]:
         """Lock all tasks of ``run``."""
         if run.pk in self._tasks:
-            return self._tasks[run.pk]
+            return list(self._tasks[run.pk].values())
         return list(Step.objects.filter(run=run).order_by("pk").select_for_update(no_key=True))
 
     def parents(self) -> dict[int, int]:
@@ -184,13 +193,15 @@ class Group:
 
     def read_tasks(self) -> None:
         """Lock all tasks of all runs of the group in one statement, for actions on many runs."""
-        self._tasks = {pk: [] for pk in self.runs}
+        self._tasks = {pk: {} for pk in self.runs}
         for step in Step.objects.filter(run_id__in=self.runs).order_by("pk").select_for_update(no_key=True):
-            self._tasks[step.run_id].append(step)
+            self._tasks[step.run_id][step.name] = step
 
     def task(self, run: Run, name: str) -> Step | None:
         """One task of a locked run, locked, or None if it has no row."""
         known = self._changed_steps.get((run.pk, name))
+        if known is None and run.pk in self._tasks:
+            return self._tasks[run.pk].get(name)
         return known or Step.objects.filter(run=run, name=name).select_for_update(no_key=True).first()
 
     def items(self, run: Run, parent: str, total: int) -> list[Any]:
@@ -204,16 +215,16 @@ class Group:
 
     def done(self, run: Run) -> list[tuple[str, str]]:
         """The tasks of ``run`` that can be undone, in the order in which they succeeded, with their statuses."""
+        return self._undoable(run).in_order()
+
+    def to_undo(self, run: Run) -> list[tuple[str, str]]:
+        """Of :meth:`done` what the next undoing depends on; it may be one of thousands."""
+        return self._undoable(run).next()
+
+    def _undoable(self, run: Run) -> Undoable:
         steps = [step.name for step in self.definition(run).steps if step.compensate]
-        rows = Step.objects.filter(run=run, finished_at__isnull=False)
-        rows = rows.filter(Q(name__in=steps, total__isnull=True) | Q(parent__in=steps))
-        known = {name: (at, status) for name, at, status in rows.values_list("name", "finished_at", "status")}
-        for (pk, name), step in self._changed_steps.items():
-            if pk == run.pk and (name in steps or step.parent in steps) and step.total is None:
-                known[name] = (step.finished_at, step.status)
-        undoable = {StepStatus.SUCCEEDED, StepStatus.COMPENSATING, StepStatus.COMPENSATED, StepStatus.DEAD}
-        in_order = sorted((at, name, status) for name, (at, status) in known.items() if at and status in undoable)
-        return [(name, status) for _, name, status in in_order]
+        changed = {name: step for (pk, name), step in self._changed_steps.items() if pk == run.pk}
+        return Undoable(run.pk, steps, {**self._tasks.get(run.pk, {}), **changed}, complete=run.pk in self._tasks)
 
     def add(self, run: Run, spec: StepSpec, name: str = "", *, parent: str = "") -> Step:
         """A new task of ``run``, or one that is to go through it again; it is stored once it was moved."""
@@ -247,8 +258,12 @@ class Group:
             self._left.update({(run.pk, name): row for name, row in self._left_items(run, parent, names).items()})
 
     def _left_items(self, run: Run, parent: str, names: Collection[str] | None = None) -> dict[str, Step]:
-        rows = Step.objects.filter(run=run, parent=parent, status=StepStatus.PENDING)
-        found = {row.name: row for row in (rows if names is None else rows.filter(name__in=names))}
+        found = self._tasks.get(run.pk)
+        if found is None:
+            rows = Step.objects.filter(run=run, parent=parent, status=StepStatus.PENDING)
+            found = {row.name: row for row in (rows if names is None else rows.filter(name__in=names))}
+        else:
+            found = {name: row for name, row in found.items() if row.parent == parent}
         changed = {name: step for (pk, name), step in self._changed_steps.items() if pk == run.pk}
         found.update({name: step for name, step in changed.items() if step.parent == parent})
         return {name: row for name, row in found.items() if row.status == StepStatus.PENDING}
@@ -262,6 +277,14 @@ class Group:
                 self._signals[signal.run_id].append(signal)
         return self._signals[run.pk]
 
+    def release_signals(self, run: Run, steps: Collection[str]) -> None:
+        """Let the signals that ``steps`` took be taken again; which runs took any is read once for all of the group."""
+        if self._taking is None:
+            taken = Signal.objects.filter(run_id__in=self.runs).exclude(taken_by="")
+            self._taking = set(taken.values_list("run_id", flat=True))
+        if run.pk in self._taking:
+            Signal.objects.filter(run=run, taken_by__in=steps).update(taken_by="")
+
     def take_signal(self, run: Run, names: Collection[str], step: Step) -> Signal | None:
         """The oldest untaken signal of ``names``, which is ``step``'s from now on."""
         for signal in self.signals(run):
@@ -274,7 +297,11 @@ class Group:
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take in runs that are locked or were made in this transaction."""
         self.runs.update({run.pk: run for run in runs})
-        self._definitions = definitions.parsed({run.version_id for run in self.runs.values()})
+        versions = {run.version_id for run in self.runs.values()}
+        if self.takes_unreadable:
+            self._definitions, self.faults = definitions.readable(versions)
+        else:
+            self._definitions = definitions.parsed(versions)
 
     def definition(self, run: Run) -> Definition:
         return self._definitions[run.version_id]
@@ -355,7 +382,10 @@ class Group:
 
     def forget(self, run: Run, tasks: Sequence[str]) -> None:
         """Remove tasks of a run that is to go through them again: items, and what undid them."""
-        if tasks:
+        if run.pk in self._tasks:  # all that is read of it is read from there, so the rows can go with the save
+            known = self._tasks[run.pk]
+            self._forgotten += [known.pop(name).pk for name in tasks if name in known]
+        elif tasks:
             Step.objects.filter(run=run, name__in=tasks).delete()
         for name in tasks:
             self.states[run.pk].pop(name, None)
@@ -395,6 +425,8 @@ class Group:
                 columns[SUCCESS_FIELDS].append(step)
             else:
                 columns[RENEWED_FIELDS if key in self._renewed else STEP_FIELDS].append(step)
+        if self._forgotten:
+            Step.objects.filter(pk__in=self._forgotten).delete()
         bulk.execute(
             bulk.change(Run, list(self._changed_runs.values()), RUN_FIELDS),
             *(bulk.change(Step, steps, fields) for fields, steps in columns.items()),
@@ -405,7 +437,7 @@ class Group:
             if observe is not None:
                 observe([_with_step_number(change) for change in changes])
 
-    def record_step(
+    def record_step(  # noqa: PLR0913  the parts of an event, all by name
         self,
         action: str,
         step: Step,
@@ -413,6 +445,7 @@ class Group:
         actor: Actor = ENGINE,
         reason: str = "",
         outcome: str = Outcome.SUCCEEDED,
+        permission: str = "",
         **after: Any,
     ) -> None:
         """An event about a step, under its run's correlation."""
@@ -424,6 +457,7 @@ class Group:
             after={"status": str(step.status), **after},
             reason=reason,
             outcome=outcome,
+            permission=permission,
             actor=actor,
             correlation=run.correlation,
         )

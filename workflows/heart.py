@@ -23,6 +23,10 @@ BLOCKED_AFTER_S = 1.0
 MAX_AGE_S = 3600.0
 MAX_GROWTH_BYTES = 500 * 1024 * 1024
 MAX_ABANDONED = 8
+MAX_DRAIN_S = 60.0
+"""While it finishes its calls nothing new is claimed here, so they should not be longer than this."""
+URGENT = 2
+"""At so many times the limit it finishes its calls and starts afresh however long they are."""
 
 
 class Heart:
@@ -95,15 +99,23 @@ class Heart:
         pulses.beat(pulses.of_process(pulses.EXECUTOR), self.calls.describe())
 
     def _retire_if_due(self) -> None:
-        """Start afresh after an hour, after much growth, or with many abandoned threads."""
+        """Start afresh after an hour, after much growth, or with many abandoned threads; no call is cut off for it.
+
+        While long calls are in flight it works on, and looks again at the next beat.
+        """
         abandoned = self.calls.abandoned
+        grown = psutil.Process().memory_info().rss - self.resident
+        reason = ""
         if time.monotonic() - self.started > MAX_AGE_S:
-            self.calls.stop("It has worked for an hour and starts afresh.")
-        elif psutil.Process().memory_info().rss - self.resident > MAX_GROWTH_BYTES:
-            self.calls.stop("It has grown by over 500 MB and starts afresh.")
+            reason = "It has worked for an hour and starts afresh."
+        elif grown > MAX_GROWTH_BYTES:
+            reason = "It has grown by over 500 MB and starts afresh."
         elif len(abandoned) >= MAX_ABANDONED:
             names = ", ".join(sorted(set(abandoned.values())))
-            self.calls.stop(f"{len(abandoned)} threads outlived their calls ({names}), so it starts afresh.")
+            reason = f"{len(abandoned)} threads outlived their calls ({names}), so it starts afresh."
+        urgent = grown > URGENT * MAX_GROWTH_BYTES or len(abandoned) >= URGENT * MAX_ABANDONED
+        if reason and (urgent or self.calls.longest_left_s < MAX_DRAIN_S):
+            self.calls.retire(reason)
 
     def _stop(self) -> None:
         try:

@@ -73,6 +73,14 @@ class StartItems:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawItems:
+    """Cancel the items of a fan-out that are ready; calls in flight end by themselves."""
+
+    step: StepSpec
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """End a fan-out: all of its items have ended that ever will."""
 
@@ -127,7 +135,7 @@ class Finish:
     error: str = ""
 
 
-Command = Start | Wait | StartItems | Join | Skip | Fail | End | Withdraw | Finish
+Command = Start | Wait | StartItems | WithdrawItems | Join | Skip | Fail | End | Withdraw | Finish
 Decide = Callable[[str, Mapping[str, str]], bool]
 """Whether a condition holds, given the statuses so far; may raise Undecidable."""
 
@@ -233,7 +241,7 @@ def _withdrawals(definition: Definition, statuses: dict[str, str]) -> Iterator[W
 
 def _commands(
     step: StepSpec, statuses: Mapping[str, str], fans: Mapping[str, Fan], decide: Decide
-) -> Iterator[Start | Wait | StartItems | Join | Skip | Fail | End]:
+) -> Iterator[Start | Wait | StartItems | WithdrawItems | Join | Skip | Fail | End]:
     status = statuses.get(step.name, _MISSING)
     if status == _MISSING and _is_due(step, statuses):
         yield _begin(step, statuses, decide)
@@ -261,8 +269,14 @@ def _begin(step: StepSpec, statuses: Mapping[str, str], decide: Decide) -> Start
     return Start(step) if step.kind == "agent" and not step.for_each else Wait(step)
 
 
-def _go_on(step: StepSpec, fan: Fan) -> Iterator[StartItems | Join]:
-    """A failed item lets no other begin; the fan-out ends when those begun have."""
+def _go_on(step: StepSpec, fan: Fan) -> Iterator[StartItems | WithdrawItems | Join]:
+    """A failed item lets no other begin; the fan-out ends when those begun have.
+
+    One that is dead may yet be tried again, so the ready ones are not withdrawn for its sake.
+    """
+    if step.critical and fan.counts.get("failed") and fan.counts.get("ready"):
+        yield WithdrawItems(step, f"Another item of {step.name} failed.")
+        return
     if not fan.failed or not step.critical:
         count = min(step.max_parallel - fan.open, fan.total - fan.begun, CHUNK)
         if count > 0:

@@ -4,10 +4,10 @@ from typing import Any
 
 from orchestra.kernel import access
 from orchestra.kernel.models import Role
-from workflows import ports
+from workflows import ports, requeueing, settling
 from workflows.definition import Definition
 from workflows.models import RUN_ENDS, Run, RunStatus, StepStatus
-from workflows.progress import StepProgress
+from workflows.progress import RunProgress, StepProgress
 from workflows.steering import PAUSABLE
 
 _WITHDRAWABLE = (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING)
@@ -29,24 +29,40 @@ def with_run(run: Run, definition: Definition, user: Any) -> frozenset[str]:
     return frozenset(name for name, is_possible in able.items() if is_possible)
 
 
-def with_step(run: Run, step: StepProgress, user: Any) -> frozenset[str]:
-    """Of ``retry cancel requeue answer`` those that are possible with a task."""
+def with_step(read: RunProgress, step: StepProgress, user: Any) -> frozenset[str]:
+    """Of ``retry cancel requeue answer give-up`` those that are possible with a task of a run."""
+    run = read.run
     is_open = run.status not in RUN_ENDS
+    may_settle = _is_for(step, user)
     able = {
         "retry": not is_open and not step.is_undo and access.can(user, "runs.retry") and _is_free(run),
-        "cancel": is_open and not step.is_undo and step.status in _WITHDRAWABLE and access.can(user, "runs.cancel"),
-        "requeue": step.status == StepStatus.DEAD and access.can(user, "runs.retry"),
-        "answer": is_open and step.asked and _may_answer(step, user),
+        "cancel": is_open and not step.is_undo and _is_open(step) and may_settle and access.can(user, "runs.cancel"),
+        "requeue": step.status == StepStatus.DEAD and access.can(user, "runs.retry") and _may_requeue(read, step),
+        "answer": is_open and step.asked and may_settle and access.can(user, "runs.answer"),
+        "give-up": _is_being_undone(step) and access.can(user, "runs.cancel"),
     }
     return frozenset(name for name, is_possible in able.items() if is_possible)
 
 
-def _may_answer(step: StepProgress, user: Any) -> bool:
-    if not access.can(user, "runs.answer"):
-        return False
-    human = step.spec.human
-    escalated = human is not None and step.row is not None and step.row.round > 0
-    return user.role == Role.ADMIN or not (escalated or (human is not None and human.role == Role.ADMIN))
+def _is_open(step: StepProgress) -> bool:
+    return step.status in _WITHDRAWABLE
+
+
+def _is_for(step: StepProgress, user: Any) -> bool:
+    """Whether the person may settle the step, which may be for administrators only."""
+    return user.role == Role.ADMIN or step.row is None or not settling.is_for_admin(step.spec, step.row)
+
+
+def _may_requeue(read: RunProgress, step: StepProgress) -> bool:
+    if step.is_left_done:
+        return True
+    states = {each.name: each.status for each in read.steps}
+    return not requeueing.why_not(read.run, read.definition, states, step.name)
+
+
+def _is_being_undone(step: StepProgress) -> bool:
+    undoing = step if step.is_undo else step.undo
+    return undoing is not None and _is_open(undoing)
 
 
 def _is_free(run: Run) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from orchestra.kernel.drawing import Bar, TimeLine
-from workflows import attempts, definitions, items, starting, waiting
+from workflows import attempts, definitions, items, settling, starting, waiting
 from workflows.attempts import Attempt
 from workflows.definition import Definition, StepSpec, is_undo, undo
 from workflows.items import Items
@@ -64,6 +64,11 @@ class StepProgress:
     @property
     def is_undo(self) -> bool:
         return is_undo(self.name)
+
+    @property
+    def is_left_done(self) -> bool:
+        """Whether it was to be undone and could not be."""
+        return self.row is not None and settling.could_not_be_undone(self.row)
 
     @property
     def parent(self) -> str:
@@ -122,6 +127,16 @@ class RunProgress:
             for part in (step, step.undo)
             if part is not None
         )
+
+    @property
+    def left_done(self) -> list[StepProgress]:
+        """The steps that were to be undone and could not be, themselves or some of their items."""
+        failed = (StepStatus.FAILED, StepStatus.DEAD)
+        return [
+            step
+            for step in self.steps
+            if step.is_left_done or (step.items and any(step.items.undoing.get(status) for status in failed))
+        ]
 
     @property
     def awaited_signals(self) -> list[str]:

@@ -4,6 +4,7 @@ Everything goes through one :class:`~workflows.group.Group` a transaction; nothi
 """
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agents import dispatch, health
@@ -22,13 +24,16 @@ from agents.snapshot import AgentView, Fleet
 from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.statements import fetch
-from workflows import advance, backlog, queues, settling, starting
+from workflows import advance, backlog, quarantine, queues, settling, starting, weight
 from workflows.admission import DEFAULT
 from workflows.advance import Result
 from workflows.backlog import Due, Wanted
 from workflows.group import ENGINE, Group
+from workflows.halving import each_group
 from workflows.models import Run, RunStatus, Step, StepStatus
 from workflows.turnstile import Memory, Turnstile
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Steps claimed in one transaction."""
@@ -165,7 +170,21 @@ def renew(results: Sequence[Result], in_flight: Collection[Step]) -> list[Result
 
 
 def bury(step_id: int, token: int, error: str) -> None:
-    """Mark a step dead whose outcome cannot be stored, so that one bad row never stops the line."""
+    """Mark a step dead whose outcome cannot be stored, so that one bad row never stops the line.
+
+    If even that fails, since its run's definition cannot be read, the step alone becomes dead and its run stays as it
+    is.
+    """
+    try:
+        _bury(step_id, token, error)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # the worker's edge: whatever is wrong with its run must not stop the line
+        logger.exception("The run of step %s cannot follow its death", step_id)
+        quarantine.bury_alone(step_id, token, error)
+
+
+def _bury(step_id: int, token: int, error: str) -> None:
     with events.recording(ENGINE):
         group = Group(database_now())
         run_id = Step.objects.values_list("run_id", flat=True).get(pk=step_id)
@@ -180,13 +199,14 @@ def bury(step_id: int, token: int, error: str) -> None:
 
 def _give_back(steps: Any, *, reason: str, lost: bool) -> int:
     found = list(steps.order_by("lease_expires_at").values_list("pk", "run_id", "token")[:BATCH])
-    if not found:
-        return 0
+    return each_group(found, lambda part: _give_back_all(part, reason=reason, lost=lost), quarantine.put_off_return)
+
+
+def _give_back_all(found: Sequence[tuple[int, int, int]], *, reason: str, lost: bool) -> int:
     with events.recording(ENGINE):
-        group = Group(database_now())
+        group, count = Group(database_now()), 0
         group.lock_runs([run for _, run, _ in found])
         locked = group.lock_steps([pk for pk, _, _ in found])
-        count = 0
         for pk, _, token in found:
             step = locked.get(pk)
             if step is None or step.status != StepStatus.RUNNING or step.token != token:
@@ -246,7 +266,9 @@ def _candidates(group: Group, gate: Turnstile, results: Sequence[Result], blocke
     if gate.is_plain(fresh):
         waiting, more = _lock_waiting(group, gate.room, first, due)
     else:
-        waiting, more = _with_runs(group, gate.lock(fresh, first, due)), gate.more
+        rows = gate.lock(fresh, first, due)
+        light = weight.bounded(rows, group.runs, connection.vendor)
+        waiting, more = _with_runs(group, light), len(light) < len(rows)
     ranked: list[tuple[Any, ...]]
     ranked = [(in_a_row.get(step.run_id, 0) > MAX_IN_A_ROW, step.rank_at, 0, step) for step in fresh]
     ranked += [(False, step.rank_at, step.pk, step) for step in waiting]
@@ -268,7 +290,8 @@ def _lock_waiting(group: Group, limit: int, first: Sequence[Step], due: Due) -> 
     room = limit - len(first)
     wanted = Wanted(room) if room > 0 else Wanted(limit, before=max(step.rank_at for step in first))
     rows = backlog.lock({DEFAULT: wanted}, due)
-    return _with_runs(group, rows), len(rows) == wanted.count
+    light = weight.bounded(rows, group.runs, connection.vendor)
+    return _with_runs(group, light), len(rows) == wanted.count or len(light) < len(rows)
 
 
 def _with_runs(group: Group, rows: Sequence[Step]) -> list[Step]:

@@ -64,7 +64,7 @@ def render(
         "topics": lambda: " ".join(f"run:{pk}" for pk in [run.pk, *_children(read)]),
         "chosen": chosen,
         "possible": SimpleLazyObject(lambda: possible.with_run(run, read.definition, request.user)),
-        "possible_with_step": SimpleLazyObject(lambda: possible.with_step(run, chosen.step, request.user)),
+        "possible_with_step": SimpleLazyObject(lambda: possible.with_step(read, chosen.step, request.user)),
         "items": SimpleLazyObject(lambda: _items_of(request, chosen)),
         "serves_url": registry.link(run.serves_kind, run.serves_id),
         "repeated_as": lambda: list(run.replayed_as.values_list("pk", flat=True)[:SHOWN_REPLAYS]),

@@ -13,6 +13,11 @@ def _step(event: Event) -> str:
     return f"{event.target_label} of run #{event.parent_id}"
 
 
+def _step_cancelled(event: Event) -> str:
+    by_hand = event.actor_kind != "system"
+    return f"{event.actor_label} cancelled {_step(event)}" if by_hand else f"{_step(event)} was cancelled"
+
+
 def _fired(event: Event) -> str:
     if event.actor_id != "schedule":
         return f"{event.actor_label} ran {event.target_label} by hand"
@@ -44,7 +49,8 @@ PHRASES: dict[str, Callable[[Event], str]] = {
     "StepRequeued": lambda event: f"{event.actor_label} put {_step(event)} back into the queue",
     "StepReturned": lambda event: f"{_step(event)} went back to the queue",
     "StepDied": lambda event: f"{_step(event)} is dead and is not tried again",
-    "StepCancelled": lambda event: f"{_step(event)} was cancelled",
+    "StepCancelled": _step_cancelled,
+    "UndoingGivenUp": lambda event: f"{event.actor_label} gave up on {_step(event)}",
     "ScheduleCreated": lambda event: f"{event.actor_label} added the schedule {event.target_label}",
     "ScheduleChanged": lambda event: f"{event.actor_label} changed the schedule {event.target_label}",
     "ScheduleEnabled": lambda event: f"{event.actor_label} enabled the schedule {event.target_label}",

@@ -5,12 +5,16 @@ from typing import Any
 
 from orchestra.kernel import events
 from orchestra.kernel.access import Actor
+from orchestra.kernel.models import Role
 from orchestra.kernel.retry import RetryPolicy
 from workflows import expressions
 from workflows.definition import RepeatSpec, StepSpec, index_of, is_undo, undo, undone_by
 from workflows.expressions import ExpressionError
 from workflows.group import ENGINE, Group
 from workflows.models import RUN_ENDS, Run, Step, StepStatus, WaitsFor
+
+NOT_UNDONE = "It could not be undone: "
+"""How the error of a step begins whose undoing failed."""
 
 
 def succeed(group: Group, step: Step, output: Any, *, actor: Actor = ENGINE, **told: Any) -> None:
@@ -64,11 +68,34 @@ def fail(  # noqa: PLR0913  how it failed, all by name
 
 
 def bury(group: Group, step: Step, error: str, **changes: Any) -> None:
-    """The step is dead: it is a danger to work on, or its outcome cannot be stored."""
+    """The step is dead: it is a danger to work on, or its outcome cannot be stored.
+
+    Of what undoes a step, that step is the one dead letter, since it is what a person must settle.
+    """
+    if is_undo(step.name):
+        group.move(step, StepStatus.FAILED, error=error, **changes)
+        group.record_step("StepFailed", step, reason=error, outcome=events.Outcome.FAILED, attempt=step.attempt)
+        _not_undone(group, step)
+        return
     group.move(step, StepStatus.DEAD, error=error, **changes)
     group.record_step("StepDied", step, reason=error, outcome=events.Outcome.FAILED)
-    if is_undo(step.name):
-        _not_undone(group, step)
+
+
+def give_up_undoing(group: Group, step: Step, reason: str, *, actor: Actor, permission: str) -> None:
+    """What undoes a step is not tried any further; the answer of a call in flight is refused."""
+    group.move(step, StepStatus.FAILED, error=f"It was given up: {reason}", token=step.token + 1)
+    group.record_step("UndoingGivenUp", step, reason=reason, actor=actor, permission=permission)
+    _not_undone(group, step)
+
+
+def could_not_be_undone(step: Step) -> bool:
+    """Whether the step had succeeded and is dead because its undoing failed."""
+    return step.status == StepStatus.DEAD and step.error.startswith(NOT_UNDONE)
+
+
+def is_for_admin(spec: StepSpec, step: Step) -> bool:
+    """Whether only an administrator may settle this human step: it says so, or nobody answered it in time."""
+    return spec.human is not None and (step.round > 0 or spec.human.role == Role.ADMIN)
 
 
 def attempt(group: Group, step: Step, error: str, *, agent: str = "") -> dict[str, Any]:
@@ -152,7 +179,7 @@ def _not_undone(group: Group, step: Step) -> None:
     """It could not be undone, which stops no other; it is a dead letter for a person to look at."""
     done = group.task(group.runs[step.run_id], undone_by(step.name))
     if done is not None:
-        group.move(done, StepStatus.DEAD, error=f"It could not be undone: {step.error}")
+        group.move(done, StepStatus.DEAD, error=f"{NOT_UNDONE}{step.error}")
         group.record_step("StepDied", done, reason=done.error, outcome=events.Outcome.FAILED)
 
 

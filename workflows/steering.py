@@ -12,17 +12,25 @@ from workflows import advance, ports, urgency
 from workflows.beginning import PRIORITIES
 from workflows.definition import Definition, is_undo, step_of
 from workflows.group import OPEN, Group
-from workflows.models import RUN_ENDS, Run, RunStatus, Signal, StepStatus
+from workflows.models import RUN_ENDS, Run, RunStatus, StepStatus
 
 PAUSABLE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
 ENDING = (*RUN_ENDS, RunStatus.COMPENSATING)
 REPEATABLE = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+_WORDS: dict[str, str] = {
+    RunStatus.SUCCEEDED: "has succeeded",
+    RunStatus.FAILED: "has failed",
+    RunStatus.COMPENSATING: "is being undone",
+}
+_AND_THEN: dict[str, str] = {
+    RunStatus.COMPENSATING: "; wait until that has ended, or give up undoing a step that stands in its way.",
+}
 
 
 def cancel(group: Group, run: Run, *, by: Actor, reason: str) -> None:
     """End ``run`` and those of the group within it; what had succeeded and can be undone is undone first."""
     if run.status in ENDING:
-        raise Conflict(f"This run has {run.get_status_display()} already, so there is nothing to cancel.")
+        raise Conflict(f"This run {_is(run)} already{_AND_THEN.get(run.status, ', so there is nothing to cancel.')}")
     for each in within(group, run):
         if each.status not in ENDING:
             advance.stop(group, each, RunStatus.CANCELLED, reason, actor=by)
@@ -31,7 +39,7 @@ def cancel(group: Group, run: Run, *, by: Actor, reason: str) -> None:
 def pause(group: Group, run: Run, *, by: Actor, reason: str) -> None:
     """Let no further step begin; calls in flight end, and their answers are kept."""
     if run.status not in PAUSABLE:
-        raise Conflict(f"This run is {run.get_status_display()}, so it cannot be paused.")
+        raise Conflict(f"This run {_is(run)}, so it cannot be paused.")
     for each in within(group, run):
         if each.status in PAUSABLE:
             group.move_run(each, RunStatus.PAUSED)
@@ -41,7 +49,7 @@ def pause(group: Group, run: Run, *, by: Actor, reason: str) -> None:
 
 def resume(group: Group, run: Run, *, by: Actor, reason: str) -> None:
     if run.status != RunStatus.PAUSED:
-        raise Conflict(f"This run is {run.get_status_display()}, not paused, so there is nothing to resume.")
+        raise Conflict(f"This run {_is(run)}, not paused, so there is nothing to resume.")
     for each in within(group, run):
         if each.status == RunStatus.PAUSED:
             group.move_run(each, RunStatus.RUNNING if each.started_at is not None else RunStatus.QUEUED)
@@ -55,7 +63,7 @@ def prioritise(group: Group, run: Run, *, by: Actor, reason: str, priority: int)
     if priority not in PRIORITIES:
         raise Invalid(errors=[{"path": "priority", "message": "Give a whole number from -100 to 100."}])
     if run.status in RUN_ENDS:
-        raise Conflict(f"This run has {run.get_status_display()} already, so its priority no longer matters.")
+        raise Conflict(f"This run {_is(run)} already, so its priority no longer matters.")
     before, run.priority = run.priority, priority
     group.touch(run)
     for step in group.lock_tasks(run):
@@ -71,7 +79,7 @@ def retry(group: Group, run: Run, *, by: Actor, reason: str, from_step: str = ""
     a new one.
     """
     if run.status not in RUN_ENDS:
-        raise Conflict(f"This run is {run.get_status_display()}; only one that has ended can be retried.")
+        raise Conflict(f"This run {_is(run)}; only one that has ended can be retried.")
     if refusal := _why_not_again(group, run):
         raise Conflict(refusal)
     again = steps_again(group.definition(run), from_step, group.states[run.pk])
@@ -113,9 +121,16 @@ def _why_not_again(group: Group, run: Run) -> str:
     return ask(run.serves_id) if ask is not None else ""
 
 
+def _is(run: Run) -> str:
+    """The status of ``run`` as a sentence goes on after its name."""
+    return _WORDS.get(run.status) or f"is {run.get_status_display()}"
+
+
 def within(group: Group, run: Run) -> list[Run]:
     """``run`` and the runs of the group that lie within it, the outer ones first."""
     parents = group.parents()
+    if run.pk not in parents.values():
+        return [run]
     found = {run.pk}
     for pk in sorted(group.runs):  # a run is made after the one that it lies within
         if parents.get(pk) in found:
@@ -136,7 +151,7 @@ def _renew(group: Group, run: Run, again: Collection[str]) -> None:
         group.touch(step)
         step.choice = step.started_at = step.total = None
     if group.definition(run).takes_signals:
-        Signal.objects.filter(run=run, taken_by__in=again).update(taken_by="")
+        group.release_signals(run, again)
     for name in again:
         group.fans[run.pk].pop(name, None)
 

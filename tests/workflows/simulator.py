@@ -20,6 +20,7 @@ from workflows.planner import (
     Undo,
     Wait,
     Withdraw,
+    WithdrawItems,
     plan,
     plan_undoing,
 )
@@ -185,6 +186,10 @@ class Simulation:
                 if status not in spared:
                     self.items[name][task] = "cancelled"
 
+    def _withdraw_items(self, command: WithdrawItems) -> None:
+        items = self.items[command.step.name]
+        items.update({task: "cancelled" for task, status in items.items() if status == "ready"})
+
     def _finish(self, command: Finish) -> None:
         self.verdict = command.status
 
@@ -198,6 +203,7 @@ _APPLY: dict[type, Callable[..., None]] = {
     Fail: Simulation._refuse,
     End: Simulation._end,
     Withdraw: Simulation._withdraw,
+    WithdrawItems: Simulation._withdraw_items,
     Finish: Simulation._finish,
 }
 

@@ -96,6 +96,13 @@ def test_waiting_that_nobody_could_see_is_left_out():
     assert bars(step("succeeded", start=1, end=51)) == [("succeeded", 1, 50)]
 
 
+def test_the_try_of_a_step_that_could_not_be_undone_had_succeeded_all_the_same():
+    left = step("dead", failed(1, 0, 10), start=20, end=50, attempt=2, error="It could not be undone: No.")
+    assert tries(left) == [(1, "writer", "failed"), (2, "writer", "succeeded")]
+    assert attempts.of_step(left)[-1].error == ""
+    assert tries(step("dead", failed(1, 0, 10), start=20, end=50, error="It died."))[-1][2] == "dead"
+
+
 def test_what_undoes_a_step_is_violet():
     assert bars(step("succeeded", name="pay.compensate", start=0, end=50)) == [("compensating", 0, 50)]
     assert bars(step("failed", name="pay.compensate", start=0, end=50))[0][0] == "failed"

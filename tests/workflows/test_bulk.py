@@ -1,6 +1,8 @@
 """Actions on many runs: by filter or one by one, in slices, each run once, one story for all of it."""
 
 import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agents.outcomes import Failed, Fault
@@ -8,13 +10,22 @@ from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Forbidden, Invalid
 from orchestra.kernel.lists import Selection
 from orchestra.kernel.models import Event, Role
+from tests.silent_writes import arranged
 from tests.workflows.conftest import OPERATOR
-from workflows import bulk, engine
-from workflows.models import BulkAction, Run
+from workflows import bulk, control, definitions, engine, steering
+from workflows.models import BulkAction, Run, Step, WorkflowVersion
 from workflows.runs import RunList
 
 pytestmark = pytest.mark.django_db
 VIEWER = Actor("person", "9", "Vera", role=Role.VIEWER)
+
+
+FIRST = {"name": "first", "capabilities": ["work"]}
+LAST = {"name": "last", "needs": ["first"], "human": {"role": "operator"}}
+PLAIN = [FIRST, LAST]
+UNDONE = [FIRST | {"compensate": {"capabilities": ["work"]}}, LAST]
+SIGNALLED = [FIRST, {"name": "last", "needs": ["first"], "signal": "paid"}]
+FANNED = [FIRST | {"for_each": "lines"}, LAST]
 
 
 @pytest.fixture
@@ -103,10 +114,26 @@ def test_runs_that_come_in_meanwhile_were_not_agreed_to(failed, monkeypatch):
     assert Run.objects.get(pk=late[0]).status == "failed"
 
 
-def test_a_slice_costs_the_same_few_queries_however_many_runs_it_has(failed, django_assert_max_num_queries):
-    failed(40)
-    with django_assert_max_num_queries(60):
-        bulk.begin(of(status="failed"), "retry", by=OPERATOR, reason="again")
+@pytest.mark.parametrize("steps", [PLAIN, UNDONE, SIGNALLED, FANNED], ids=["plain", "undone", "signalled", "fanned"])
+def test_a_slice_costs_the_same_few_queries_however_many_runs_it_has(publish, worker, script, steps):
+    publish("flow", *steps)
+
+    def queries_for(count):
+        """What it takes to pause, resume, cancel and retry so many runs, whose first step has succeeded."""
+        runs = engine.start_many("flow", [({"lines": [1, 2]}, engine.NOTHING)] * count, by=OPERATOR)
+        chosen, counts = Selection(RunList({}), tuple(run.pk for run in runs)), []
+        script.finish()
+        for action in ("pause", "resume", "cancel", "retry"):
+            with CaptureQueriesContext(connection) as queries:
+                asked = bulk.begin(chosen, action, by=OPERATOR, reason="again")
+            assert asked.done == count
+            counts.append(len(queries))
+            script.finish()
+        return counts
+
+    queries_for(5)  # fills the caches
+    few, many = queries_for(5), queries_for(50)
+    assert [more - less for less, more in zip(few, many, strict=True) if more - less > 3] == []
 
 
 def test_pausing_and_resuming_many(publish, worker, script):
@@ -179,3 +206,74 @@ def test_the_api_takes_no_filter_that_it_does_not_know(failed, api, operator, bo
 
     assert answer.status_code in (400, 422)
     assert Run.objects.get(pk=runs[0]).status == "failed"
+
+
+@pytest.fixture
+def unreadable(publish, worker):
+    """A run whose definition cannot be read any more, between two good ones."""
+    publish("flow", {"name": "one", "capabilities": ["work"]})
+    version = publish("broken", {"name": "one", "capabilities": ["work"]})
+    runs = [engine.start(name, {}, by=OPERATOR).pk for name in ("flow", "broken", "flow")]
+    with arranged():
+        WorkflowVersion.objects.filter(pk=version.pk).update(definition={"steps": "of an older release"})
+    definitions.forget()
+    return runs[1]
+
+
+def test_a_run_whose_definition_cannot_be_read_is_refused_and_the_others_go_on(unreadable):
+    asked = bulk.begin(of(), "pause", by=OPERATOR, reason="deploying")
+
+    assert (asked.done, asked.refused) == (2, 1)
+    assert "cannot be read" in asked.told[0]["reason"]
+    assert asked.finished_at is not None
+    assert statuses() == ["paused", "paused", "queued"]
+
+
+def test_a_run_whose_definition_cannot_be_read_can_be_cancelled(unreadable):
+    control.cancel(unreadable, by=OPERATOR, reason="of an older release")
+
+    assert Run.objects.get(pk=unreadable).status == "cancelled"
+    assert list(Step.objects.filter(run=unreadable).values_list("status", flat=True)) == ["cancelled"]
+
+
+def test_many_runs_are_cancelled_whether_their_definitions_can_be_read_or_not(unreadable):
+    asked = bulk.begin(of(), "cancel", by=OPERATOR, reason="of an older release")
+
+    assert (asked.done, asked.refused) == (3, 0)
+    assert statuses() == ["cancelled"] * 3
+
+
+@pytest.mark.parametrize("verb", [control.pause, control.retry])
+def test_nothing_else_is_done_to_a_run_whose_definition_cannot_be_read(unreadable, verb):
+    with pytest.raises(Invalid, match="cancel the run"):
+        verb(unreadable, by=OPERATOR, reason="why not")
+
+
+def test_one_run_that_makes_its_slice_fail_is_refused_and_the_others_are_dealt_with(failed, monkeypatch):
+    runs, renew = failed(7), steering.retry
+
+    def fail_at_one(group, run, **given):
+        if run.pk == runs[3]:
+            raise RuntimeError("a fault of ours")
+        renew(group, run, **given)
+
+    monkeypatch.setitem(control._ACTIONS, "retry", ("runs.retry", fail_at_one))
+    asked = bulk.begin(of(status="failed"), "retry", by=OPERATOR, reason="again")
+
+    assert (asked.done, asked.skipped, asked.refused) == (6, 0, 1)
+    assert "a fault of ours" in asked.told[0]["reason"]
+    assert asked.finished_at is not None
+    assert Event.objects.filter(action="RunRetried").count() == 6
+    assert list(Run.objects.filter(status="failed").values_list("pk", flat=True)) == [runs[3]]
+
+
+def test_a_database_that_is_away_is_no_fault_of_a_run(failed, monkeypatch):
+    failed(2)
+
+    def away(*_, **__):
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setitem(control._ACTIONS, "retry", ("runs.retry", away))
+    with pytest.raises(OperationalError):
+        bulk.begin(of(status="failed"), "retry", by=OPERATOR, reason="again")
+    assert BulkAction.objects.get().refused == 0

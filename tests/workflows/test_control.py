@@ -23,6 +23,7 @@ WORK = {"capabilities": ["work"]}
 UNDO = {"effects": True, "compensate": {"capabilities": ["work"]}}
 BROKEN = Failed("It broke.", retryable=False)
 VIEWER = Actor("person", "9", "Vera", role=Role.VIEWER)
+ADMIN = Actor("person", "1", "Ada", role=Role.ADMIN)
 
 
 def state(run: Run) -> str:
@@ -163,6 +164,89 @@ def test_cancelling_a_step_lets_its_run_go_on_and_refuses_its_answer(begin: Any,
         control.cancel_step(claim.step.pk, by=OPERATOR, reason="Again.")
     assert script.go_on() == ["two"]
     assert (states(run)["one"], state(run)) == ("cancelled", RunStatus.SUCCEEDED)
+
+
+def test_a_step_that_a_person_cancelled_is_told_under_their_name_and_others_under_the_engines(
+    begin: Any, script: Any
+) -> None:
+    run = begin({}, {"name": "one", **WORK}, {"name": "ask", "human": {}})
+    control.cancel_step(step(run, "one").pk, by=OPERATOR, reason="Not needed.")
+    control.cancel(run.pk, by=OPERATOR, reason="Enough.")
+    by_hand, by_itself = Event.objects.filter(action="StepCancelled").order_by("number")
+    assert (by_hand.actor_label, by_hand.permission, by_hand.detail.reason) == ("Olga", "runs.cancel", "Not needed.")
+    assert (by_itself.target_label, by_itself.actor_kind, by_itself.actor_id) == ("ask", "system", "engine")
+
+
+@pytest.mark.parametrize("escalated", [False, True])
+def test_only_who_may_give_an_approval_may_cancel_it(begin: Any, script: Any, escalated: bool) -> None:
+    asked = {"timeout": "1h", "on_timeout": "escalate"} if escalated else {"role": "admin"}
+    run = begin({}, {"name": "approval", "human": asked}, {"name": "ship", **WORK})
+    if escalated:
+        script.let_time_pass()
+    with pytest.raises(Forbidden, match="administrator"):
+        control.cancel_step(step(run, "approval").pk, by=OPERATOR, reason="No need.")
+    assert (states(run), script.go_on()) == ({"approval": "waiting"}, [])
+    control.cancel_step(step(run, "approval").pk, by=ADMIN, reason="No need.")
+    assert script.go_on() == ["ship"]
+
+
+# What cannot be undone
+
+
+@pytest.fixture
+def stuck(begin: Any, script: Any) -> Run:
+    """A run that failed and is being undone, of which no agent can undo the last step."""
+    nobody = {"effects": True, "compensate": {"capabilities": ["gone"]}}
+    run: Run = begin({}, {"name": "stock", **WORK, **UNDO}, {"name": "pay", **WORK, **nobody}, {"name": "ship", **WORK})
+    for name in ("stock", "pay", "ship"):
+        script.turn(script.answer(script.claim()[name], BROKEN if name == "ship" else None), room=0)
+    assert (state(run), states(run)["pay"], states(run)["pay.compensate"]) == ("compensating", "compensating", "ready")
+    return run
+
+
+@pytest.mark.parametrize("which", ["pay", "pay.compensate"])
+def test_undoing_that_finds_no_agent_is_given_up_and_the_others_are_undone(stuck: Run, script: Any, which: str) -> None:
+    control.give_up_undoing(step(stuck, which).pk, by=OPERATOR, reason="The bank has closed.")
+    assert script.go_on() == ["stock.compensate"]
+    stuck.refresh_from_db()
+    assert (stuck.status, stuck.compensated) == (RunStatus.FAILED, False)
+    assert (states(stuck)["pay"], states(stuck)["pay.compensate"]) == ("dead", "failed")
+    assert step(stuck, "pay").error == "It could not be undone: It was given up: The bank has closed."
+    event = Event.objects.get(action="UndoingGivenUp")
+    assert (event.target_label, event.actor_label, event.permission) == ("pay.compensate", "Olga", "runs.cancel")
+    assert event.detail.reason == "The bank has closed."
+    with pytest.raises(Conflict, match="nothing to give up"):
+        control.give_up_undoing(step(stuck, which).pk, by=OPERATOR, reason="Again.")
+
+
+def test_what_was_given_up_can_be_undone_later(stuck: Run, worker: Any, script: Any) -> None:
+    control.give_up_undoing(step(stuck, "pay").pk, by=OPERATOR, reason="The bank has closed.")
+    script.go_on()
+    fleet.create("python", {"name": "bank", "config": {"function": "test.echo"}}, ["gone"], by=SYSTEM)
+    control.requeue(step(stuck, "pay").pk, by=OPERATOR, reason="It is open again.")
+    assert script.go_on() == ["pay.compensate"]
+    stuck.refresh_from_db()
+    assert (states(stuck)["pay"], stuck.compensated) == ("compensated", True)
+
+
+def test_the_answer_of_an_undoing_that_was_given_up_comes_too_late(begin: Any, script: Any) -> None:
+    run = begin({}, {"name": "pay", **WORK, **UNDO}, {"name": "ship", **WORK})
+    (ship,) = script.turn(script.answer(script.claim()["pay"])).assignments
+    (undoing,) = script.turn(script.answer(ship, BROKEN)).assignments
+    control.give_up_undoing(undoing.step.pk, by=OPERATOR, reason="It hangs.")
+    script.turn(script.answer(undoing))
+    assert (states(run)["pay"], state(run), told("CompletionRefused")) == ("dead", RunStatus.FAILED, 1)
+
+
+def test_what_is_refused_while_a_run_is_undone_says_what_to_do_instead(stuck: Run) -> None:
+    with pytest.raises(Conflict, match=r"^This run is being undone already; .*give up undoing"):
+        control.cancel(stuck.pk, by=OPERATOR, reason="Faster.")
+    with pytest.raises(Conflict, match="This step undoes pay; give up undoing that instead"):
+        control.cancel_step(step(stuck, "pay.compensate").pk, by=OPERATOR, reason="Faster.")
+    with pytest.raises(Conflict, match="nothing to give up"):
+        control.give_up_undoing(step(stuck, "stock").pk, by=OPERATOR, reason="That too.")
+    with pytest.raises(Invalid):
+        control.give_up_undoing(step(stuck, "pay").pk, by=OPERATOR, reason=" ")
 
 
 # Pause and resume
@@ -344,6 +428,13 @@ def dead_run(begin: Any, script: Any, **step: Any) -> Run:
     return run
 
 
+def die(script: Any) -> None:
+    """The executor dies with all that it claims, until that is dead."""
+    for _ in range(5):
+        script.claim()
+        script.let_leases_expire()
+
+
 def test_a_dead_step_put_back_lets_its_run_go_on_from_there(begin: Any, script: Any) -> None:
     run = dead_run(begin, script)
     poison = step(run, "poison")
@@ -357,22 +448,61 @@ def test_a_dead_step_put_back_lets_its_run_go_on_from_there(begin: Any, script: 
 
 def test_a_dead_step_that_is_not_critical_is_put_back_while_its_run_goes_on(begin: Any, script: Any) -> None:
     run = dead_run(begin, script, critical=False)
-    assert (state(run), states(run)["last"]) == (RunStatus.RUNNING, "ready")
-    control.requeue(step(run, "poison").pk, by=OPERATOR)
-    assert sorted(script.go_on()) == ["last", "poison"]
-    assert (state(run), told("StepRequeued")) == (RunStatus.SUCCEEDED, 1)
+    control.pause(run.pk, by=OPERATOR, reason="Lunch.")
+    with pytest.raises(Conflict, match=r"The step last was decided upon .* retry it from poison\."):
+        control.requeue(step(run, "poison").pk, by=OPERATOR)
+    begun = begin({}, {"name": "ask", "human": {}}, {"name": "poison", "needs": [], "critical": False, **WORK})
+    die(script)
+    control.requeue(step(begun, "poison").pk, by=OPERATOR)
+    assert script.go_on() == ["poison"]
+    assert (states(begun)["poison"], told("StepRequeued")) == ("succeeded", 1)
 
 
-@pytest.mark.parametrize("which", ["pay", "pay.compensate"])
-def test_a_dead_undoing_put_back_undoes_the_step_though_the_run_has_ended(begin: Any, script: Any, which: str) -> None:
+def test_dead_work_is_not_put_back_while_its_run_ends_so_that_no_approval_is_passed(begin: Any, script: Any) -> None:
+    run = begin(
+        {},
+        {"name": "stock", **WORK},
+        {"name": "long", "needs": [], **WORK},
+        {"name": "approval", "human": {"role": "admin"}, "needs": []},
+        {"name": "ship", "needs": ["stock", "approval"], **WORK},
+    )
+    claims = script.claim()
+    with arranged():
+        Step.objects.filter(run=run, name="stock").update(losses=4, lease_expires_at=timezone.now())
+    queue.return_expired()
+    assert (states(run)["stock"], states(run)["approval"], state(run)) == ("dead", "cancelled", RunStatus.RUNNING)
+    with pytest.raises(Conflict, match=r"is ending.* wait until it has ended, then retry it from stock\."):
+        control.requeue(step(run, "stock").pk, by=OPERATOR)
+    script.turn(script.answer(claims["long"]))
+    assert (state(run), "ship" in states(run)) == (RunStatus.FAILED, False)
+    control.requeue(step(run, "stock").pk, by=OPERATOR)
+    script.go_on()
+    assert states(run)["approval"] == "waiting"
+
+
+def test_a_dead_item_is_put_back_only_as_long_as_its_step_goes_on(begin: Any, script: Any) -> None:
+    lines = {"name": "pick", "for_each": "lines", "critical": False, "max_parallel": 1, **WORK}
+    run = begin({"lines": [1, 2]}, lines, {"name": "ask", "human": {}})
+    die(script)
+    dead = step(run, "pick[0]")
+    control.requeue(dead.pk, by=OPERATOR)
+    die(script)
+    script.go_on()
+    assert (states(run)["pick[0]"], states(run)["pick"], states(run)["ask"]) == ("dead", "failed", "waiting")
+    with pytest.raises(Conflict, match=r"has ended without this item; .* retry it from pick\."):
+        control.requeue(dead.pk, by=OPERATOR)
+
+
+def test_a_dead_undoing_put_back_undoes_the_step_though_the_run_has_ended(begin: Any, script: Any) -> None:
     run = begin({}, {"name": "pay", **WORK, **UNDO}, {"name": "ship", **WORK})
     (ship,) = script.turn(script.answer(script.claim()["pay"])).assignments
     script.turn(script.answer(ship, BROKEN), room=0)
     for _ in range(5):
         assert list(script.claim()) == ["pay.compensate"]
         script.let_leases_expire()
-    assert (states(run)["pay"], states(run)["pay.compensate"], state(run)) == ("dead", "dead", RunStatus.FAILED)
-    control.requeue(step(run, which).pk, by=OPERATOR, reason="The bank is back.")
+    assert (states(run)["pay"], states(run)["pay.compensate"], state(run)) == ("dead", "failed", RunStatus.FAILED)
+    assert Step.objects.filter(status=StepStatus.DEAD).count() == 1, "one dead letter for one thing to settle"
+    control.requeue(step(run, "pay").pk, by=OPERATOR, reason="The bank is back.")
     assert states(run)["pay"] == "compensating"
     with pytest.raises(Conflict, match="undone"):
         control.retry(run.pk, by=OPERATOR)
@@ -391,6 +521,7 @@ ACTIONS: dict[str, Any] = {
     "retry": lambda pk, by: control.retry(pk, by=by),
     "prioritise": lambda pk, by: control.prioritise(pk, 1, by=by),
     "cancel a step": lambda pk, by: control.cancel_step(pk, by=by, reason="no"),
+    "give up undoing": lambda pk, by: control.give_up_undoing(pk, by=by, reason="no"),
     "signal": lambda pk, by: engine.signal(pk, "paid", by=by),
     "answer": lambda pk, by: engine.answer(pk, {}, by=by),
 }

@@ -23,6 +23,7 @@ from workflows.planner import (
     Undo,
     Wait,
     Withdraw,
+    WithdrawItems,
     plan,
     plan_undoing,
 )
@@ -276,3 +277,16 @@ def test_every_status_that_settles_a_step_ends_it_for_the_planner() -> None:
     definition = sequence(StepSpec("one", critical=False), StepSpec("two", ("one",)))
     for status in SETTLED:
         assert plan(definition, {"one": status}, decide) == [Start(definition.steps[1])]
+
+
+def test_a_failed_item_withdraws_those_that_are_ready_if_the_fan_out_is_critical() -> None:
+    for critical, counts, is_withdrawn in (
+        (True, {"failed": 1, "ready": 2, "running": 1}, True),
+        (False, {"failed": 1, "ready": 2, "running": 1}, False),
+        (True, {"failed": 1, "running": 1}, False),
+        (True, {"dead": 1, "ready": 2}, False),  # it may be tried again
+    ):
+        pick = StepSpec("pick", for_each="lines", critical=critical)
+        total = sum(counts.values())
+        commands = plan(Definition("flow", (pick,)), {"pick": "waiting"}, decide, {"pick": Fan(total, dict(counts))})
+        assert [isinstance(each, WithdrawItems) for each in commands] == [True] * is_withdrawn

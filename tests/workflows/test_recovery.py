@@ -112,3 +112,46 @@ def test_one_result_that_cannot_be_stored_takes_no_other_with_it(claimed, commit
     statuses = dict(Step.objects.values_list("pk", "status"))
     assert statuses.pop(bad.step.pk) == StepStatus.DEAD
     assert set(statuses.values()) == {StepStatus.SUCCEEDED}
+
+
+def test_what_fails_after_the_commit_submits_no_result_again(publish, worker, script, committer, monkeypatch):
+    publish("inner", {"name": "x", "capabilities": ["work"]})
+    publish("outer", {"name": "a", "capabilities": ["work"]}, {"name": "b", "workflow": "inner"})
+    engine.start("outer", {}, by=SYSTEM)
+    claimed = script.claim()["a"]
+    committer.calls.in_flight[claimed.step.pk] = claimed
+    committer.calls.results.put(script.answer(claimed))
+
+    def fail() -> int:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr("workflows.committer.relay.deliver", fail)
+    committer.turn()
+    assert (committer.pending, committer.errors) == ([], 0)
+    committer.more = True
+    committer.turn()
+    assert Event.objects.filter(action="StepSucceeded").count() == 1
+    assert not Event.objects.filter(action="CompletionRefused").exists()
+
+
+def test_of_a_group_that_was_halved_only_what_is_not_stored_is_submitted_again(claimed, committer, monkeypatch):
+    results = claimed(2)
+    take_turn = queue.take_turn
+    turns = iter([ValueError("a defect"), ValueError("a defect"), None, OperationalError("the server closed")])
+
+    def take(*arguments: Any, **rest: Any) -> Any:
+        error = next(turns, None)
+        if error is not None:
+            raise error
+        return take_turn(*arguments, **rest)
+
+    monkeypatch.setattr("workflows.committer.tasks.take_turn", take)
+    for result in results:
+        committer.calls.in_flight[result.step.pk] = object()
+        committer.calls.results.put(result)
+    committer.turn()  # both, both without claims, the first, the second
+    assert [result.step.pk for result in committer.pending] == [results[1].step.pk]
+    committer.more = True
+    committer.turn()
+    assert Event.objects.filter(action="StepSucceeded").count() == 2
+    assert not Event.objects.filter(action="CompletionRefused").exists()

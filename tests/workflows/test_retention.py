@@ -96,3 +96,32 @@ def test_a_run_within_another_stays_while_that_one_goes_on(publish, worker, scri
     with arranged():
         Run.objects.filter(pk=outer.pk).update(finished_at=timezone.now() - timedelta(days=31))
     assert retention.remove_old_runs() == 2
+
+
+def test_a_batch_has_few_steps_however_many_its_runs_have(ended, monkeypatch):
+    monkeypatch.setattr(retention, "MOST_STEPS", 2)
+    monkeypatch.setattr(retention, "REST_S", 0)
+    ended(5, days=31)
+
+    assert retention.remove_old_runs() == 5
+    told = Event.objects.filter(action="RunsRemoved").order_by("number")
+    assert list(told.values_list("target_label", flat=True)) == ["2 runs", "2 runs", "1 runs"]
+
+
+def test_of_a_run_with_very_many_steps_some_are_removed_at_a_time(publish, worker, script, monkeypatch):
+    monkeypatch.setattr(retention, "MOST_STEPS", 4)
+    monkeypatch.setattr(retention, "STEPS_AT_ONCE", 3)
+    monkeypatch.setattr(retention, "REST_S", 0)
+    publish("flow", {"name": "each", "capabilities": ["work"], "for_each": "lines"})
+    large = engine.start("flow", {"lines": list(range(9))}, by=OPERATOR).pk
+    script.finish()
+    with arranged():
+        Run.objects.filter(pk=large).update(finished_at=timezone.now() - timedelta(days=31))
+    left = []
+    rest = retention.right_of_way.give_way
+    monkeypatch.setattr(retention.right_of_way, "give_way", lambda: (left.append(Step.objects.count()), rest()))
+
+    assert retention.remove_old_runs() == 1
+    assert left == [7, 4, 0]
+    assert Event.objects.filter(action="RunsRemoved").count() == 1
+    assert not Run.objects.filter(pk=large).exists()

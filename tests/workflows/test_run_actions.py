@@ -253,6 +253,73 @@ def test_a_dead_step_is_tried_again(olga, script):
     assert step.status == "ready"
 
 
+@pytest.fixture
+def stuck(flow, publish, script):
+    """A run that is being undone, of which no agent can undo the last step."""
+    gone = {"effects": True, "compensate": {"capabilities": ["gone"]}}
+    publish("stuck", WORK | gone | {"name": "pay"}, WORK | {"name": "ship"})
+    run = start("stuck")
+    (pay,) = script.turn().assignments
+    (ship,) = script.turn(script.answer(pay)).assignments
+    script.turn(script.answer(ship, Failed("No stock.", retryable=False)))
+    return run
+
+
+@pytest.mark.parametrize("step", ["pay", "pay.compensate"])
+def test_undoing_that_stands_still_is_given_up_on_its_page_which_then_says_so(olga, stuck, step):
+    assert offered(olga, stuck, step)[1] == {"give-up"}
+    assert "Give up undoing…" in text(olga.get(f"/runs/{stuck.pk}/?step={step}"))
+
+    address = f"/steps/{stuck.steps.get(name=step).pk}/give-up/"
+    assert olga.post(address, {"reason": ""}).status_code == 422
+    answer = text(olga.post(address, {"reason": "closed"}, follow=True))
+
+    assert "pay is not undone; settle it by hand, or try again later." in answer
+    assert "could not be undone:</strong> try again or settle it by hand." in answer
+    assert "Try undoing again…" in answer
+    assert "Do it again from here…" in answer
+    stuck.refresh_from_db()
+    assert (stuck.status, offered(olga, stuck, "pay")[1]) == ("failed", {"requeue", "retry"})
+
+
+def test_undoing_is_given_up_over_the_api(operator, api, stuck):
+    address = f"/api/v1/steps/{stuck.steps.get(name='pay').pk}/give-up/"
+
+    assert api(operator).post(address, {}).status_code == 422
+    assert api(operator).post(address, {"reason": "closed"}).json()["status"] == "failed"
+    assert api(operator).post(address, {"reason": "closed"}).status_code == 409
+    assert api(operator).post("/api/v1/steps/404/give-up/", {"reason": "closed"}).status_code == 404
+
+
+def test_a_dead_step_that_others_went_on_without_is_not_offered_again(olga, publish, script):
+    publish("loose", WORK | {"name": "try", "critical": False}, {"name": "ask", "human": {}})
+    run = start("loose")
+    for _ in range(POISON_LOSSES):
+        script.turn()
+        script.let_leases_expire()
+    assert run.steps.get(name="try").status == "dead"
+
+    assert offered(olga, run, "try")[1] == set()
+    assert olga.post(f"/steps/{run.steps.get(name='try').pk}/requeue/", {"reason": "x"}).status_code == 409
+
+
+def test_a_step_for_an_administrator_is_offered_to_nobody_else_to_cancel(flow, as_, operator, admin_user, publish):
+    publish("asks", {"name": "ask", "human": {"role": "admin"}})
+    run = start("asks")
+
+    assert offered(as_(operator), run, "ask")[1] == set()
+    assert offered(as_(admin_user), run, "ask")[1] == {"answer", "cancel"}
+    assert as_(operator).post(f"/steps/{run.steps.get().pk}/cancel/", {"reason": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["signal", "priority"])
+def test_the_pages_of_forms_are_refused_to_a_viewer_before_the_form_is_looked_at(flow, as_, viewer, path):
+    run = start("event")
+
+    assert as_(viewer).get(f"/runs/{run.pk}/{path}/").status_code == 403
+    assert as_(viewer).post(f"/runs/{run.pk}/{path}/", {}).status_code == 403
+
+
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel", "retry", "signal", "priority"])
 def test_an_action_that_came_too_late_is_refused_and_says_why(olga, script, action):
     run = start()

@@ -394,6 +394,7 @@ def test_a_dead_step_is_tried_again(flow, api, operator, script):
         ("/api/v1/steps/1/answer/", {"output": {}}),
         ("/api/v1/steps/1/cancel/", {"reason": "no"}),
         ("/api/v1/steps/1/requeue/", {}),
+        ("/api/v1/steps/1/give-up/", {"reason": "no"}),
     ],
 )
 def test_a_role_that_may_not_is_refused_and_recorded(flow, api, viewer, path, body):
@@ -412,6 +413,6 @@ def test_the_api_page_describes_every_verb(api, viewer):
 
     for verb in ("cancel", "pause", "resume", "retry", "signal", "replay", "priority"):
         assert schema[f"/api/v1/runs/{{id}}/{verb}/"]["post"]["description"]
-    for verb in ("answer", "cancel", "requeue"):
+    for verb in ("answer", "cancel", "give-up", "requeue"):
         assert schema[f"/api/v1/steps/{{id}}/{verb}/"]["post"]["description"]
     assert schema["/api/v1/runs/{id}/items/"]["get"]["description"]

@@ -108,6 +108,16 @@ class CancelStep(rest.View):
         return _shown(control.cancel_step(pk, by=request.actor, **self.valid(MustReasonIn)))
 
 
+class GiveUpUndoing(rest.View):
+    permissions = {"POST": "runs.cancel"}
+
+    @extend_schema(request=MustReasonIn, responses=RunOut)
+    def post(self, request: rest.ApiRequest, pk: int) -> Response:
+        """Try no further to undo a step: it is left for a person to settle, and the others go on being undone."""
+        _run_of(pk)
+        return _shown(control.give_up_undoing(pk, by=request.actor, **self.valid(MustReasonIn)))
+
+
 class Requeue(rest.View):
     permissions = {"POST": "runs.retry"}
 

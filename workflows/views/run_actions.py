@@ -11,6 +11,7 @@ from django.utils.http import urlencode
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import carried_out, done, page
 from workflows import control, engine, run_page
+from workflows.definition import undone_by
 from workflows.definitions import parsed
 from workflows.models import Run
 from workflows.run_forms import AnswerForm, PriorityForm, SignalForm
@@ -45,7 +46,7 @@ def retry(request: PageRequest, pk: int) -> HttpResponse:
     return done(request, _at_step(pk, step), f"Run #{pk} goes on from {step}." if step else f"Run #{pk} begins again.")
 
 
-@page("GET", "POST")
+@page("GET", "POST", permission="runs.signal")
 def signal(request: PageRequest, pk: int) -> HttpResponse:
     form = SignalForm(request.POST or None)
 
@@ -56,7 +57,7 @@ def signal(request: PageRequest, pk: int) -> HttpResponse:
     return _sent(request, pk, {"signal_form": form}, send, lambda: f"The signal {form.cleaned_data['name']} was sent.")
 
 
-@page("GET", "POST")
+@page("GET", "POST", permission="runs.prioritise")
 def prioritise(request: PageRequest, pk: int) -> HttpResponse:
     form = PriorityForm(request.POST or None)
 
@@ -94,6 +95,14 @@ def cancel_step(request: PageRequest, pk: int) -> HttpResponse:
     run_id, name = run_page.found_step(pk)
     control.cancel_step(pk, by=request.actor, reason=_reason(request))
     return done(request, _at_step(run_id, name), f"{name} is cancelled; its run goes on.")
+
+
+@page("POST")
+def give_up_undoing(request: PageRequest, pk: int) -> HttpResponse:
+    run_id, name = run_page.found_step(pk)
+    control.give_up_undoing(pk, by=request.actor, reason=_reason(request))
+    step = undone_by(name)
+    return done(request, _at_step(run_id, step), f"{step} is not undone; settle it by hand, or try again later.")
 
 
 @page("POST")
