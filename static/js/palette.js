@@ -35,19 +35,20 @@ class Palette {
   }
 
   start() {
-    this.dialog.addEventListener("toggle", (event) => event.newState === "open" && this.#open());
-    this.dialog.addEventListener("close", () => this.#stop());
+    this.dialog.addEventListener("toggle", (event) => event.newState === "open" && this.#show());
+    this.dialog.addEventListener("close", () => this.#clear());
     this.input.addEventListener("input", () => this.#typed());
     this.dialog.addEventListener("keydown", (event) => this.#press(event));
     this.list.addEventListener("click", (event) => this.#run(event, this.#entryAt(event.target)));
     this.list.addEventListener("mousemove", (event) => this.#choose(this.#entryAt(event.target), { moved: true }));
   }
 
-  #open() {
+  /** For the next time: not when it opens, since "toggle" comes late and would take what was typed by then. */
+  #clear() {
+    this.#stop();
     this.input.value = "";
     this.#found = [];
     this.#moved = false;
-    this.#show();
   }
 
   #stop() {
