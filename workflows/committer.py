@@ -22,8 +22,8 @@ IDLE_S = 1.0
 """An idle executor looks at the queue this often even if no bell rings."""
 SOON_S = 0.005
 """Most answers come so soon that it is not worth asking what else may become due."""
-SQLITE_BATCH = 80
-"""Steps settled and claimed in one turn on SQLite, whose only writer this turn is: about 25 ms."""
+SQLITE_BATCH = 60
+"""Steps settled and claimed in one turn on SQLite, whose only writer this turn is: about 25 ms in a quiet minute."""
 SQLITE_REST_S = 0.001
 FLEET_AGE_S = 1.0
 STOP_WITHIN_S = 8.0
