@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -79,3 +80,12 @@ def api() -> Callable[..., APIClient]:
         return client
 
     return with_token
+
+
+@pytest.fixture
+def plans_by_index(db: None) -> None:
+    """PostgreSQL reads small tables whole and sorts them, unless that is dear; its statistics do not matter then."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for way in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")

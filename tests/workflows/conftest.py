@@ -13,7 +13,7 @@ from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
 from tests.agents import functions  # noqa: F401  registers the functions
 from tests.silent_writes import arranged
-from workflows import definitions, queue, relay, ticker
+from workflows import definitions, engine, queue, relay, ticker
 from workflows.advance import Result
 from workflows.definition import UNDO, is_undo, step_of
 from workflows.models import Run, Step, StepStatus, WorkflowVersion
@@ -31,6 +31,17 @@ def publish(db: None) -> Callable[..., WorkflowVersion]:
         return definitions.publish(name, {"steps": list(steps), **rest}, by=SYSTEM, allow_unknown=True)
 
     return make
+
+
+@pytest.fixture
+def begin(publish: Callable[..., WorkflowVersion], worker: Agent) -> Callable[..., Run]:
+    """``begin({"x": 1}, step, step, …)``: a run of a workflow of these steps."""
+
+    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
+        publish("flow", *steps, **rest)
+        return engine.start("flow", input_, by=OPERATOR)
+
+    return start
 
 
 @pytest.fixture

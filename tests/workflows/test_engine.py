@@ -16,6 +16,7 @@ from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooL
 from orchestra.kernel.events import NOTHING, Actor, Ref
 from orchestra.kernel.models import Event, EventDetail, Role
 from tests.workflows.conftest import OPERATOR, SYSTEM
+from tests.workflows.looking import step
 from workflows import control, engine, ports, queue
 from workflows.models import Run, RunStatus, Step, StepStatus
 
@@ -26,10 +27,6 @@ VIEWER = Actor("person", "9", "Vera", role=Role.VIEWER)
 
 def status_of(run: Run) -> str:
     return Run.objects.get(pk=run.pk).status
-
-
-def step(run: Run, name: str) -> Step:
-    return Step.objects.get(run=run, name=name)
 
 
 def actions(run: Run) -> list[str]:

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from agents.outcomes import Done, Failed
 from tests.workflows.conftest import OPERATOR
+from tests.workflows.looking import state, states
 from workflows import control, engine
 from workflows.models import Run, RunStatus, Step, StepStatus
 
@@ -19,28 +20,8 @@ WORK = {"capabilities": ["work"]}
 BROKEN = Failed("It broke.", retryable=False)
 
 
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def states(run: Run) -> dict[str, str]:
-    """The statuses of the tasks that were reached."""
-    return dict(Step.objects.filter(run=run).values_list("name", "status"))
-
-
 def output(run: Run, name: str) -> Any:
     return Step.objects.get(run=run, name=name).output
-
-
-@pytest.fixture
-def begin(publish: Any, worker: Any) -> Any:
-    """``begin({"x": 1}, step, step, …)``: a run of a workflow of these steps."""
-
-    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
-        publish("flow", *steps, **rest)
-        return engine.start("flow", input_, by=OPERATOR)
-
-    return start
 
 
 def test_every_pattern_that_is_promised_has_a_test() -> None:

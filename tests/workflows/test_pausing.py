@@ -14,6 +14,7 @@ from orchestra.kernel.errors import Conflict
 from orchestra.kernel.events import NOTHING, Actor
 from orchestra.kernel.models import Event, Role
 from tests.workflows.conftest import OPERATOR, SYSTEM
+from tests.workflows.looking import state, states, step
 from workflows import control, engine, queue
 from workflows.models import Run, RunStatus, Step, StepStatus
 
@@ -25,29 +26,8 @@ VIEWER = Actor("person", "9", "Vera", role=Role.VIEWER)
 ADMIN = Actor("person", "1", "Ada", role=Role.ADMIN)
 
 
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def states(run: Run) -> dict[str, str]:
-    return dict(Step.objects.filter(run=run).values_list("name", "status"))
-
-
-def step(run: Run, name: str) -> Step:
-    return Step.objects.get(run=run, name=name)
-
-
 def told(action: str) -> int:
     return Event.objects.filter(action=action).count()
-
-
-@pytest.fixture
-def begin(publish: Any, worker: Any) -> Any:
-    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
-        publish("flow", *steps, **rest)
-        return engine.start("flow", input_, by=OPERATOR)
-
-    return start
 
 
 # Cancel

@@ -12,6 +12,7 @@ from orchestra.kernel.errors import Conflict, Invalid, NotFound
 from orchestra.kernel.events import Ref
 from orchestra.kernel.models import Event
 from tests.workflows.conftest import OPERATOR
+from tests.workflows.looking import state, states
 from workflows import control, engine, ports
 from workflows.models import Run, RunStatus, Step
 
@@ -21,25 +22,8 @@ UNDO = {"effects": True, "compensate": {"capabilities": ["work"]}}
 BROKEN = Failed("It broke.", retryable=False)
 
 
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def states(run: Run) -> dict[str, str]:
-    return dict(Step.objects.filter(run=run).values_list("name", "status"))
-
-
 def keys(run: Run) -> dict[str, Any]:
     return dict(Step.objects.filter(run=run).values_list("name", "key"))
-
-
-@pytest.fixture
-def begin(publish: Any, worker: Any) -> Any:
-    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
-        publish("flow", *steps, **rest)
-        return engine.start("flow", input_, by=OPERATOR)
-
-    return start
 
 
 def test_all_of_a_run_again_keeps_the_keys_and_the_history(begin: Any, script: Any) -> None:

@@ -11,17 +11,8 @@ from workflows import engine, queue, ticker
 from workflows.models import Run, RunStatus
 from workflows.runs import RunList
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plans_by_index")]
 LARGE = re.compile(r"\bscan (?:on )?(workflows_run|workflows_step)\b(?! using)", re.IGNORECASE)
-
-
-@pytest.fixture(autouse=True)
-def _no_short_cuts(db):
-    """PostgreSQL reads small tables whole and sorts them, unless that is dear; its statistics do not matter then."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            for way in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):
-                cursor.execute(f"SET LOCAL enable_{way} = off")
 
 
 def plan_of(rows):

@@ -10,19 +10,12 @@ from agents.outcomes import Failed
 from orchestra.kernel.errors import Conflict, Invalid, TooLarge
 from orchestra.kernel.models import Event
 from tests.workflows.conftest import OPERATOR
+from tests.workflows.looking import state, step
 from workflows import control, engine
 from workflows.models import Run, RunStatus, Signal, Step
 
 pytestmark = pytest.mark.django_db
 WORK = {"capabilities": ["work"]}
-
-
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def step(run: Run, name: str) -> Step:
-    return Step.objects.get(run=run, name=name)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from orchestra.kernel.errors import Conflict, Forbidden, Invalid, TooLarge
 from orchestra.kernel.events import Actor
 from orchestra.kernel.models import Event, Role
 from tests.workflows.conftest import OPERATOR
+from tests.workflows.looking import state, states, step
 from workflows import control, engine
-from workflows.models import Run, RunStatus, Step, StepStatus, WaitsFor
+from workflows.models import RunStatus, Step, StepStatus, WaitsFor
 
 pytestmark = pytest.mark.django_db
 WORK = {"capabilities": ["work"]}
@@ -22,29 +23,8 @@ ADMIN = Actor("person", "8", "Ada", role=Role.ADMIN)
 FORM = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
 
 
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def states(run: Run) -> dict[str, str]:
-    return dict(Step.objects.filter(run=run).values_list("name", "status"))
-
-
-def step(run: Run, name: str) -> Step:
-    return Step.objects.get(run=run, name=name)
-
-
 def told(action: str) -> list[str]:
     return list(Event.objects.filter(action=action).values_list("outcome", flat=True))
-
-
-@pytest.fixture
-def begin(publish: Any, worker: Any) -> Any:
-    def start(input_: dict[str, Any], *steps: dict[str, Any], **rest: Any) -> Run:
-        publish("flow", *steps, **rest)
-        return engine.start("flow", input_, by=OPERATOR)
-
-    return start
 
 
 # Persons

@@ -9,6 +9,7 @@ from django.utils import timezone
 from agents.outcomes import Done, Failed
 from orchestra.kernel.models import Event
 from tests.workflows.conftest import OPERATOR
+from tests.workflows.looking import state, states, step
 from workflows import control, engine, relay, settling
 from workflows.beginning import MAX_DEPTH
 from workflows.models import Run, RunStatus, Step
@@ -18,18 +19,6 @@ WORK = {"capabilities": ["work"]}
 UNDO = {"effects": True, "compensate": {"capabilities": ["work"]}}
 BROKEN = Failed("It broke.", retryable=False)
 SUB = {"name": "sub", "workflow": "inner"}
-
-
-def state(run: Run) -> str:
-    return Run.objects.get(pk=run.pk).status
-
-
-def states(run: Run) -> dict[str, str]:
-    return dict(Step.objects.filter(run=run).values_list("name", "status"))
-
-
-def step(run: Run, name: str) -> Step:
-    return Step.objects.get(run=run, name=name)
 
 
 def inner_of(run: Run) -> Run:

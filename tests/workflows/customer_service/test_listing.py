@@ -1,22 +1,12 @@
 """The lists in the database: every view, filter and order of them is served by an index, in the index's order."""
 
 import pytest
-from django.db import connection
 
 from workflows.customer_service.listing import ArticleList, DeskList, InquiryList
 from workflows.customer_service.models import DUE, Inquiry
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plans_by_index")]
 PERSON = 1
-
-
-@pytest.fixture(autouse=True)
-def _no_short_cuts(db):
-    """PostgreSQL reads small tables whole and sorts them, unless that is dear; statistics do not matter then."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            for way in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):
-                cursor.execute(f"SET LOCAL enable_{way} = off")
 
 
 def plan_of(rows):
