@@ -1,11 +1,9 @@
 """The fleet's verbs: the only writer of Agent, Capability and FleetRevision."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
 
@@ -16,6 +14,7 @@ from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, FieldError, IllegalTransition, Invalid, NotFound
 from orchestra.kernel.events import Ref
 from orchestra.kernel.models import Role
+from orchestra.kernel.naming import name_taken_reported
 
 access.grant(
     {
@@ -47,7 +46,7 @@ def create(kind: str, values: Mapping[str, Any], capabilities: Sequence[str], *,
     check(kind, values, capabilities)
     fields = {name: values[name] for name in FIELDS if name in values}
     with events.recording(by):
-        with _name_taken_reported(values["name"]):
+        with name_taken_reported("an agent", values["name"]):
             agent = Agent.objects.create(kind=kind, secrets=values.get("secrets"), **fields)
         AgentHealth.objects.create(agent=agent)
         _set_capabilities(agent, capabilities)
@@ -73,7 +72,7 @@ def change(
         for name in FIELDS:
             setattr(agent, name, merged[name])
         agent.secrets = values.get("secrets", old_secrets)
-        with _name_taken_reported(agent.name):
+        with name_taken_reported("an agent", agent.name):
             agent.save(update_fields=[*FIELDS, "secrets", "updated_at"])
         if capabilities is not None:
             _set_capabilities(agent, capabilities)
@@ -161,17 +160,6 @@ def _locked(agent_id: int) -> Agent:
 
 def _has_worked(agent: Agent) -> Conflict:
     return Conflict(f"{agent.name} has calls in its history, which needs it; disable it instead.")
-
-
-@contextmanager
-def _name_taken_reported(name: str) -> Iterator[None]:
-    """The database decides whether a name is free: two people may choose it at the same time."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError:
-        message = f"There is an agent named {name} already; choose another name."
-        raise Conflict(message, errors=[{"path": "name", "message": message}]) from None
 
 
 def _config_faults(kind: str, config: Mapping[str, Any]) -> list[FieldError]:

@@ -1,15 +1,15 @@
 """Schedules' verbs, and the clock that fires them: the only writer of Schedule."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from orchestra.kernel import access, events, secrets
@@ -18,6 +18,7 @@ from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, Invalid, NotFound, OrchestraError, field_error
 from orchestra.kernel.events import Outcome, Ref
 from orchestra.kernel.models import Role
+from orchestra.kernel.naming import name_taken_reported
 from workflows import control, cron, engine, schedule_checks
 from workflows.models import RUN_ENDS, LastOutcome, Missed, Overlap, Run, Schedule, Workflow
 
@@ -52,7 +53,7 @@ def create(values: Mapping[str, Any], *, by: Actor, reason: str = "") -> Schedul
     with events.recording(by):
         _assign(schedule, whole)
         schedule.next_at = _begin_after(schedule)
-        with _name_taken_reported(schedule.name):
+        with name_taken_reported("a schedule", schedule.name):
             schedule.save()
         _record("ScheduleCreated", schedule, after=describe(schedule), reason=reason, permission="schedules.change")
     return schedule
@@ -261,7 +262,7 @@ def _save(
     if {"cron", "timezone", "enabled"} & {*changed}:
         schedule.next_at = _begin_after(schedule)
     schedule.updated_at = timezone.now()
-    with _name_taken_reported(schedule.name):
+    with name_taken_reported("a schedule", schedule.name):
         schedule.save(update_fields=[*FIELDS, "workflow", "next_at", "updated_at"])
     if others := [name for name in changed if name != "enabled"]:
         old, new = ({name: values[name] for name in others} for values in (described, now_described))
@@ -342,17 +343,6 @@ def _clock_of(schedule: Schedule) -> Actor:
 
 def _local(schedule: Schedule, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(schedule.timezone)):%Y-%m-%d %H:%M} {schedule.timezone}"
-
-
-@contextmanager
-def _name_taken_reported(name: str) -> Iterator[None]:
-    """The database decides whether a name is free: two people may choose it at the same time."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError:
-        message = f"There is a schedule named {name} already; choose another name."
-        raise Conflict(message, errors=[{"path": "name", "message": message}]) from None
 
 
 def _record(action: str, schedule: Schedule, **what: Any) -> None:
