@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents import fleet, health
-from agents.models import AGENT_STATES, Agent, AgentStatus, Circuit
+from agents.models import AGENT_STATES, Agent, AgentKind, AgentStatus, Circuit
 from orchestra.kernel.access import Actor
 
 
@@ -26,6 +26,12 @@ def _to(status: AgentStatus) -> Callable[[int, Actor, str], object]:
     return lambda agent, by, reason: fleet.set_status(agent, status, by=by, reason=reason)
 
 
+def _may_be_enabled(agent: Agent) -> bool:
+    """What is starting comes online by itself once its process runs."""
+    waits = agent.kind == AgentKind.PROCESS and agent.status == AgentStatus.STARTING
+    return not waits and AGENT_STATES.allows(agent.status, AgentStatus.ONLINE)
+
+
 def _may_become(status: AgentStatus) -> Callable[[Agent], bool]:
     return lambda agent: AGENT_STATES.allows(agent.status, status)
 
@@ -44,7 +50,7 @@ ACTIONS = {
             "It takes calls again at once.",
             "agents.operate",
             _to(AgentStatus.ONLINE),
-            _may_become(AgentStatus.ONLINE),
+            _may_be_enabled,
         ),
         Action(
             "drain",

@@ -1,15 +1,19 @@
 """Which agent does which task: the assignment with the greatest total score under the agents' free slots. Pure.
 
-Tasks come in order of priority: where slots are short, a task goes without only if those before it leave it none. Among
-the assignments that serve those tasks, the one with the greatest total score is taken. A task's worth on an agent is
-its score there; each further slot of one agent is worth ``slot_cost`` less than the one before it (its availability
-falls as it fills), so that equal agents share the work.
+Tasks come in order of priority: where slots are short, a task goes without only if tasks before it hold every slot that
+it could use. As many tasks as possible are served, the earlier before the later; among the assignments that serve those
+tasks, the one with the greatest total score is taken. A task's worth on an agent is its score there; each further slot
+of one agent is worth ``slot_cost`` less than the one before it (its availability falls as it fills), so that equal
+agents share the work.
 
 Where nothing competes, the optimum is read off directly; else scipy's ``linear_sum_assignment`` (Jonker-Volgenant)
-finds it, with a column for every slot, for at most :data:`ROUND` tasks at a time.
+finds it, with a column for every slot, for at most :data:`ROUND` tasks at a time. Serving the earlier, or dividing the
+tasks into rounds, may cost more in total than taking the best free agent for one task after the other: then that plan
+is taken, if it serves as many, for it keeps the order just as well. So the total is never less than that of greed.
 """
 
 import heapq
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +49,26 @@ def assign(tasks: Sequence[Scores], slots: Mapping[int, Slots]) -> list[Assigned
         for index, assigned in zip(rivals, _among([tasks[index] for index in rivals], slots), strict=True):
             chosen[index] = assigned
     return chosen
+
+
+def greedy(tasks: Sequence[Scores], slots: Mapping[int, Slots]) -> list[int | None]:
+    """What taking the best agent that is still free for one task after the other comes to, to compare with."""
+    taken: Counter[int] = Counter()
+    chosen: list[int | None] = []
+    for task in tasks:
+        free = (agent for agent in task if taken[agent] < slots[agent].free)
+        agent = max(free, key=lambda agent: (task[agent] - taken[agent] * slots[agent].slot_cost, -agent), default=None)
+        if agent is not None:
+            taken[agent] += 1
+        chosen.append(agent)
+    return chosen
+
+
+def total(chosen: Sequence[int | None], tasks: Sequence[Scores], slots: Mapping[int, Slots]) -> float:
+    """The total score of a plan, which gives each task an agent or None."""
+    taken = Counter(agent for agent in chosen if agent is not None)
+    score = math.fsum(task[agent] for agent, task in zip(chosen, tasks, strict=True) if agent is not None)
+    return score - math.fsum(slots[agent].slot_cost * count * (count - 1) / 2 for agent, count in taken.items())
 
 
 def _rivals(tasks: Sequence[Scores], slots: Mapping[int, Slots]) -> list[list[int]]:
@@ -106,7 +130,17 @@ def _in_rounds(tasks: Sequence[Scores], slots: Mapping[int, Slots], best: Sequen
         found = _solve(tasks[start : start + ROUND], slots, taken)
         taken.update(agent for agent in found if agent is not None)
         chosen += found
+    if None in chosen or len(tasks) > ROUND:  # else it is the optimum
+        chosen = _better(chosen, greedy(tasks, slots), tasks, slots)
     return [None if agent is None else Assigned(agent, agent == own) for agent, own in zip(chosen, best, strict=True)]
+
+
+def _better(
+    chosen: list[int | None], other: list[int | None], tasks: Sequence[Scores], slots: Mapping[int, Slots]
+) -> list[int | None]:
+    """``other`` if it serves as many tasks, which is as many as possible, with a greater total."""
+    serves_fewer = other.count(None) > chosen.count(None)
+    return chosen if serves_fewer or total(other, tasks, slots) <= total(chosen, tasks, slots) else other
 
 
 def _solve(tasks: Sequence[Scores], slots: Mapping[int, Slots], taken: Mapping[int, int]) -> list[int | None]:

@@ -1,17 +1,23 @@
-"""Forms of the agents' pages. ``fleet`` judges the values; its faults are put beside the fields they belong to."""
+"""Forms of the agents' pages. ``fleet`` judges the values; its faults are put beside the fields they belong to.
 
-import json
-from collections.abc import Callable, Mapping
+What a kind is configured by has a field for each property of the kind's schema, and a password field for each secret.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django import forms
 
-from agents.kinds.python import FUNCTIONS
-from agents.models import Agent, AgentKind
-from orchestra.kernel import secrets
-from orchestra.kernel.errors import Conflict, Invalid
+from agents.kinds import KINDS
+from agents.models import Agent
+from orchestra.kernel import schema_forms, secrets
+from orchestra.kernel.errors import Conflict, FieldError, Invalid
+from orchestra.kernel.schema_forms import AnyJSON
 
 Result = TypeVar("Result")
+CONFIG, SECRETS = "config", "secrets"
+REMOVE = ".remove"
 
 
 class Words(forms.CharField):
@@ -24,26 +30,16 @@ class Words(forms.CharField):
         return ", ".join(value) if isinstance(value, list) else value
 
 
-class JSONTable(forms.CharField):
-    """A JSON object; an empty field is an empty one."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Fields that belong together, under a heading."""
 
-    widget = forms.Textarea
-
-    def to_python(self, value: Any) -> Any:
-        try:
-            table = json.loads(value or "{}")
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}.") from None
-        if not isinstance(table, dict):
-            raise forms.ValidationError('Give a table, for example {"name": "value"}.')
-        return table
-
-    def prepare_value(self, value: Any) -> Any:
-        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, Mapping) else value
+    title: str
+    fields: Sequence[forms.BoundField]
 
 
 class AgentForm(forms.Form):
-    """What every kind of agent has."""
+    """An agent of one kind: what it is, how it is reached, what it can do, its limits."""
 
     name = forms.CharField(max_length=100)
     version = forms.CharField(max_length=50, required=False)
@@ -60,73 +56,120 @@ class AgentForm(forms.Form):
     )
     reason = forms.CharField(max_length=1000, required=False, help_text="For the audit trail.")
 
-    paths: Mapping[str, str] = {}
-    """Field names by the paths of faults, where they differ."""
+    def __init__(
+        self, data: Any = None, *, kind: str, agent: Agent | None = None, stored: Mapping[str, Any] | None = None
+    ) -> None:
+        """``agent`` is what is edited; ``stored`` the secrets that there are, unless they are the agent's."""
+        super().__init__(data)
+        stored = stored or (agent.secrets or {} if agent else {})
+        self.of_config = _config_fields(KINDS[kind].schema)
+        self.of_secrets = _secret_fields(KINDS[kind].secrets, stored)
+        self.fields.update({**self.of_config, **self.of_secrets})
+        self.order_fields(field.name for group in self.groups for field in group.fields)
+        if agent:
+            self.initial.update(_initial_of(agent, self.of_config))
+
+    @property
+    def groups(self) -> list[Group]:
+        """The fields as the page shows them."""
+        shown = {
+            "What it is": ["name", "version", "description"],
+            "How it works": [*self.of_config, *self.of_secrets],
+            "What it can do": ["capabilities"],
+            "Limits and breaker": ["max_concurrency", "failure_threshold", "recovery_s"],
+            "": ["reason"],
+        }
+        return [Group(title, [self[name] for name in names]) for title, names in shown.items() if names]
 
     def values(self) -> dict[str, Any]:
         """The fields as ``fleet`` takes them."""
-        apart = {"capabilities", "reason"}
-        return {name: value for name, value in self.cleaned_data.items() if name not in apart} | {"config": {}}
+        apart = {"capabilities", "reason", *self.of_config, *self.of_secrets}
+        values = {name: value for name, value in self.cleaned_data.items() if name not in apart}
+        return values | {CONFIG: self._config(), SECRETS: self._secrets()}
 
-    def spoken(self, verb: Callable[[], Result]) -> Result:
-        """What ``verb`` returns; the paths of its faults become the names of our fields."""
+    def carried_out(self, verb: Callable[[], Result]) -> Result | None:
+        """What ``verb`` returns, or None after its faults were put beside the fields."""
         try:
             return verb()
         except (Invalid, Conflict) as error:
+            schema_forms.place_faults(self, [_of_whole_field(fault) for fault in error.errors])
             if not error.errors:
-                raise
-            faults = [{**fault, "path": self._field_of(fault["path"])} for fault in error.errors]
-            raise Invalid(error.detail, errors=faults) from None  # type: ignore[arg-type]
+                self.add_error(None, error.detail)
+            return None
 
-    def _field_of(self, path: str) -> str:
-        found = next((field for prefix, field in self.paths.items() if path.startswith(prefix)), path)
-        return found.split("[")[0]
+    def _config(self) -> dict[str, Any]:
+        given = [name for name in self.of_config if name != CONFIG]
+        return {**self.cleaned_data.get(CONFIG, {}), **schema_forms.value_of(self.cleaned_data, CONFIG, given)}
 
-    @classmethod
-    def filled(cls, agent: Agent) -> dict[str, Any]:
-        """The initial values that show ``agent``."""
-        values = {name: getattr(agent, name) for name in cls.base_fields if hasattr(agent, name)}
-        return values | {"capabilities": sorted(capability.name for capability in agent.capabilities.all())}
-
-
-class PythonAgentForm(AgentForm):
-    """An agent that is a registered function."""
-
-    function = forms.ChoiceField(choices=lambda: [(name, _named(name)) for name in sorted(FUNCTIONS)])
-    options = JSONTable(
-        required=False,
-        initial="{}",
-        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
-        help_text="As the function declares them, in JSON. A masked value stays as it is.",
-    )
-
-    field_order = ("name", "version", "description", "function", "options", "capabilities")
-    paths = {"config.function": "function", "config": "options"}
-
-    def values(self) -> dict[str, Any]:
-        values = super().values()
-        return values | {"config": {"function": values.pop("function"), **values.pop("options")}}
-
-    @classmethod
-    def filled(cls, agent: Agent) -> dict[str, Any]:
-        options = {name: value for name, value in secrets.mask(agent.config).items() if name != "function"}
-        return super().filled(agent) | {"function": agent.config.get("function", ""), "options": options}
-
-
-FORMS: dict[str, type[AgentForm]] = {AgentKind.PYTHON: PythonAgentForm, AgentKind.HUMAN: AgentForm}
+    def _secrets(self) -> dict[str, str]:
+        """Those that are given anew, and empty those that shall be removed; what is left out stays."""
+        found: dict[str, str] = {}
+        for field in self.of_secrets:
+            name = field.removeprefix(f"{SECRETS}.")
+            if name.endswith(REMOVE) and self.cleaned_data[field]:
+                found.setdefault(name.removesuffix(REMOVE), "")
+            elif not name.endswith(REMOVE) and self.cleaned_data[field]:
+                found[name] = self.cleaned_data[field]
+        return found
 
 
 class TrialForm(forms.Form):
     """The input of a test."""
 
-    input = JSONTable(
+    input = AnyJSON(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false"}),
-        initial="{}",
-        help_text="What a step would give it, as a JSON table.",
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "mono"}),
+        initial={},
+        help_text="What a step would give it, in JSON.",
     )
 
+    def clean_input(self) -> Any:
+        return {} if self.cleaned_data["input"] is None else self.cleaned_data["input"]
 
-def _named(function: str) -> str:
-    summary = FUNCTIONS[function].summary
-    return f"{function}: {summary}" if summary else function
+
+def _config_fields(schema: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """A field for each property, and one more for what else the schema lets through."""
+    properties, is_open = schema.get("properties"), schema.get("additionalProperties") is not False
+    fields = schema_forms.fields_of(schema, CONFIG, whole_label="Configuration") if properties or is_open else {}
+    if is_open and CONFIG not in fields:
+        help_text = "As the function declares them, in JSON. A masked value stays as it is."
+        fields[CONFIG] = AnyJSON(table=True, required=False, label="Options", help_text=help_text)
+    return fields
+
+
+def _secret_fields(purposes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, forms.Field]:
+    fields: dict[str, forms.Field] = {}
+    for name, purpose in purposes.items():
+        label, is_stored = name.replace("_", " ").capitalize().replace("Api", "API"), name in stored
+        hint = f"{purpose} One is stored; leave this empty to keep it." if is_stored else purpose
+        widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+        fields[f"{SECRETS}.{name}"] = forms.CharField(required=False, label=label, help_text=hint, widget=widget)
+        if is_stored:
+            fields[f"{SECRETS}.{name}{REMOVE}"] = forms.BooleanField(
+                required=False, label=f"Remove the stored {name.replace('_', ' ')}"
+            )
+    return fields
+
+
+def _initial_of(agent: Agent, of_config: Mapping[str, forms.Field]) -> dict[str, Any]:
+    """The values that show ``agent``."""
+    values = {name: getattr(agent, name) for name in AgentForm.base_fields if hasattr(agent, name)}
+    return {
+        **values,
+        **config_shown(agent.config, of_config),
+        "capabilities": sorted(capability.name for capability in agent.capabilities.all()),
+    }
+
+
+def config_shown(config: Mapping[str, Any], of_config: Mapping[str, forms.Field]) -> dict[str, Any]:
+    """The values that show a configuration in the fields ``of_config``; what has none stands together in one."""
+    shown = secrets.mask(config)
+    named = {f"{CONFIG}.{name}": value for name, value in shown.items() if f"{CONFIG}.{name}" in of_config}
+    rest = {name: value for name, value in shown.items() if f"{CONFIG}.{name}" not in of_config}
+    return {**named, CONFIG: rest}
+
+
+def _of_whole_field(fault: FieldError) -> FieldError:
+    """Places in a list that is written as words are said by no number."""
+    path = fault["path"]
+    return {**fault, "path": path.partition("[")[0] if path.startswith("capabilities[") else path}

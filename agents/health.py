@@ -1,7 +1,8 @@
 """Breakers and statistics: the only writer of AgentHealth. Everything is SQL on the shared row, so all workers agree.
 
 A breaker opens after ``failure_threshold`` failures in a row that were the agent's own. After ``recovery_s`` seconds
-one executor wins the conditional UPDATE that makes it half open, and sends one probe, which closes or reopens it.
+one executor wins the conditional UPDATE that makes it half open, and sends one probe, which closes or reopens it. No
+other follows while that one may still be answered, however long its call takes: only one that was lost is replaced.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import F
 
@@ -93,14 +95,16 @@ def merge(results: Iterable[Result], now: datetime) -> None:
     by_agent: dict[int, list[Result]] = defaultdict(list)
     for result in results:
         by_agent[result.agent].append(result)
+    if any(result.was_probe for group in by_agent.values() for result in group):
+        lock(by_agent)
     counted = {
         agent: [result for result in group if result.fault in (None, *COUNTED)] for agent, group in by_agent.items()
     }
     _count({agent: group for agent, group in counted.items() if group}, now)
     for agent in sorted(by_agent):
-        probe = next((result for result in by_agent[agent] if result.was_probe and result.fault != Fault.LOST), None)
-        if probe is not None:
-            _judge_probe(agent, probe, now)
+        probes = sorted((result for result in by_agent[agent] if result.was_probe), key=_is_lost)
+        if probes:
+            _judge_probe(agent, probes[0], now)
     _open_if_due([agent for agent, group in counted.items() if any(result.failed for result in group)], now)
 
 
@@ -113,13 +117,17 @@ def lock(agents: Collection[int]) -> bool:
     return True
 
 
-def take_probe(agent: int, now: datetime) -> bool:
-    """Whether the caller may send the one probe: exactly one of any number of callers may. Joins the open unit."""
+def take_probe(agent: int, now: datetime, *, within_s: float) -> bool:
+    """Whether the caller may send the one probe: exactly one of any number of callers may. Joins the open unit.
+
+    ``within_s`` is how long its call may take; one of which nothing is heard for a lease longer than that is lost.
+    """
     due = AgentHealth.objects.filter(pk=agent, probe_at__lte=now).select_related("agent")
     health = due.filter(circuit__in=[Circuit.OPEN, Circuit.HALF_OPEN]).first()
     if health is None:
         return False
-    before, until = health.circuit, now + timedelta(seconds=health.agent.recovery_s)
+    before = health.circuit
+    until = now + timedelta(seconds=max(health.agent.recovery_s, within_s + settings.LEASE_S))
     with events.recording(BREAKER):
         unchanged = AgentHealth.objects.filter(pk=agent, probe_at=health.probe_at)
         if not CIRCUIT_STATES.move_all(unchanged, Circuit.HALF_OPEN, probe_at=until):
@@ -133,7 +141,7 @@ def reset(agent_id: int, *, by: Actor, reason: str = "") -> bool:
     """Close the breaker by hand; False if it was closed already."""
     access.check(by, "agents.reset_circuit")
     with events.recording(by):
-        health = AgentHealth.objects.select_for_update().select_related("agent").filter(pk=agent_id).first()
+        health = AgentHealth.objects.select_for_update(no_key=True).select_related("agent").filter(pk=agent_id).first()
         if health is None:
             raise NotFound("There is no such agent; it may have been removed, so go back to the list.")
         if health.circuit == Circuit.CLOSED:
@@ -202,17 +210,23 @@ def _open_if_due(agents: Collection[int], now: datetime) -> None:
 
 
 def _judge_probe(agent: int, probe: Result, now: datetime) -> None:
-    """Close or reopen: an answer closes the breaker, be it that the caller was at fault."""
+    """Close or reopen: an answer closes the breaker, be it that the caller was at fault. A lost probe says nothing."""
     health = AgentHealth.objects.select_related("agent").filter(pk=agent, circuit=Circuit.HALF_OPEN).first()
     if health is None:
         return
-    if probe.failed:
-        probe_at = now + timedelta(seconds=health.agent.recovery_s)
-        if CIRCUIT_STATES.move(health, Circuit.OPEN, opened_at=now, probe_at=probe_at):
+    probe_at = now + timedelta(seconds=health.agent.recovery_s)
+    if _is_lost(probe):
+        AgentHealth.objects.filter(pk=agent, probe_at__gt=probe_at).update(probe_at=probe_at)
+    elif probe.failed:
+        if CIRCUIT_STATES.move(health, Circuit.OPEN, probe_at=probe_at):
             _record("CircuitOpened", health, Circuit.HALF_OPEN, reason=f"The probe failed: {probe.error}")
     elif CIRCUIT_STATES.move(health, Circuit.CLOSED, **CLOSED):
         reason = f"The probe was answered in {probe.seconds:.1f} s."
         _record("CircuitClosed", health, Circuit.HALF_OPEN, reason=reason)
+
+
+def _is_lost(result: Result) -> bool:
+    return result.fault == Fault.LOST
 
 
 def _record(action: str, health: AgentHealth, before: str, *, reason: str, permission: str = "") -> None:

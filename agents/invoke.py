@@ -6,28 +6,52 @@ Whatever an agent does, a call comes back as an Outcome; only the cancellation o
 import asyncio
 import logging
 import math
-import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+from django.conf import settings
 
 from agents.kinds import KINDS
 from agents.outcomes import AgentError, Call, Done, Failed, Fault, Outcome
+from agents.printable import printable
+from orchestra.kernel.secrets import MASK
 
 logger = logging.getLogger(__name__)
 OUTPUT_LIMIT = 1024 * 1024
 MESSAGE_LIMIT = 1000
+WAITS_FOR_LIMIT = 200
 MAX_DEPTH = 32
 LARGEST_INTEGER = 2**63
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+SHORTEST_SECRET = 4
+"""What is shorter would be found in every other word."""
 
 
 async def invoke(kind: str, call: Call, *, timeout_s: float) -> Outcome:
     """Perform ``call`` by an agent of ``kind`` within ``timeout_s`` seconds."""
+    outcome = await _performed(kind, call, timeout_s)
+    if isinstance(outcome, Done):
+        fault = fault_of(outcome.output)
+        return Failed(fault, retryable=False, fault=Fault.AGENT, usage=outcome.usage) if fault else outcome
+    hidden = _hidden(call.secrets)
+    if isinstance(outcome, Failed):
+        return replace(outcome, message=_readable(outcome.message, hidden, MESSAGE_LIMIT))
+    return replace(outcome, waits_for=_readable(outcome.waits_for, hidden, WAITS_FOR_LIMIT))
+
+
+async def _performed(kind: str, call: Call, timeout_s: float) -> Outcome:
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:
-            outcome = await KINDS[kind].perform(call.config, call)
+            return await KINDS[kind].perform(call.config, call)
     except AgentError as error:
-        return Failed(_printable(str(error)), retryable=error.retryable, fault=error.fault)
+        return Failed(
+            str(error),
+            retryable=error.retryable,
+            fault=error.fault,
+            retry_after_s=error.retry_after_s,
+            usage=error.usage,
+        )
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -37,24 +61,25 @@ async def invoke(kind: str, call: Call, *, timeout_s: float) -> Outcome:
         if limit.expired() and isinstance(error, TimeoutError):
             return Failed(f"It did not answer within {timeout_s:g} s.", retryable=True, fault=Fault.TIMEOUT)
         return _crashed(kind, error)
-    return _checked(outcome)
 
 
 def _crashed(kind: str, error: BaseException) -> Failed:
     logger.warning("An agent of kind %s raised %s", kind, type(error).__name__, exc_info=error)
-    return Failed(_printable(f"It crashed with {type(error).__name__}: {error}"), retryable=True, fault=Fault.AGENT)
+    return Failed(f"It crashed with {type(error).__name__}: {error}", retryable=True, fault=Fault.AGENT)
 
 
-def _printable(message: str) -> str:
-    """``message`` as both databases can store it, and short enough to read."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", message)[:MESSAGE_LIMIT]
+def _hidden(secrets: Mapping[str, Any]) -> Sequence[str]:
+    """What nobody may read, longest first: each secret, and what follows ``Bearer`` or ``X-API-Key:`` in it."""
+    known = [value.strip() for value in (*secrets.values(), settings.OPENAI_API_KEY) if isinstance(value, str)]
+    parts = {value.split(maxsplit=words)[-1] for value in known if value for words in range(3)}
+    return sorted((part for part in parts if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
-def _checked(outcome: Outcome) -> Outcome:
-    if not isinstance(outcome, Done):
-        return outcome
-    fault = fault_of(outcome.output)
-    return Failed(fault, retryable=False, fault=Fault.AGENT) if fault else outcome
+def _readable(text: str, hidden: Sequence[str], longest: int) -> str:
+    """What an agent says in words, as it may be stored and shown: without secrets, printable, and short."""
+    for secret in hidden:
+        text = text.replace(secret, MASK)
+    return printable(text, longest)
 
 
 def fault_of(output: Any) -> str:

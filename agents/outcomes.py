@@ -1,5 +1,6 @@
 """What a call can come to: a small vocabulary that every kind of agent answers in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,10 @@ class Fault(StrEnum):
     CALLER = "caller"
     TIMEOUT = "timeout"
     LOST = "lost"
+
+
+def _unheard(text: str) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +34,31 @@ class Call:
     deadline: datetime
     correlation: str
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
+    agent: int = 0
+    """The number of the agent; 0 where it is called by hand."""
+    task: int = 0
+    lease: int = 0
+    """By these two whoever answers later completes the task over the API; 0 where it is called by hand."""
+    report: Callable[[str], None] = field(default=_unheard, repr=False)
+    """Takes all of the text that has been written so far; whoever watches the run reads it while the call goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call to a model took: tokens in and out, and their price in the currency of the agent's configuration."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    model: str = ""
+    is_estimated: bool = False
+    """Whether the server did not count the tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     output: Any
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +68,17 @@ class Failed:
     message: str
     retryable: bool = True
     fault: Fault = Fault.AGENT
+    retry_after_s: float | None = None
+    """Not sooner than this, where the agent said so; the step's own delay counts if it is longer."""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Somebody else will answer later: a person, or a worker elsewhere."""
+    """Somebody else will answer later: a person, or a worker elsewhere. Within so many seconds, where it says so."""
 
     waits_for: str
+    within_s: float | None = None
 
 
 Outcome = Done | Failed | Pending
@@ -58,7 +87,17 @@ Outcome = Done | Failed | Pending
 class AgentError(Exception):
     """Raised by an agent's function to fail with a sentence and a word on whether a retry helps."""
 
-    def __init__(self, message: str, *, retryable: bool = True, fault: Fault = Fault.AGENT) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = True,
+        fault: Fault = Fault.AGENT,
+        retry_after_s: float | None = None,
+        usage: Usage | None = None,
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.fault = fault
+        self.retry_after_s = retry_after_s
+        self.usage = usage

@@ -5,14 +5,21 @@
 ``match``   share of what the step needs and prefers that the agent can do; 1 if the step names nothing
 ``speed``   1 - response time / 10 s, clamped to 0..1
 ``availability``  share of the agent's slots that are free
-Weights are settings (0.4, 0.3, 0.2, 0.1). An agent that lacks a needed capability is no candidate at all; what a step
-only prefers moves the score. Breaker, draining and full slots are hard limits as well, not points.
+Weights are settings (0.4, 0.3, 0.2, 0.1). Success rate and response time are averages over about the last forty calls,
+the latest of which count most; what an agent has not shown again for long is forgotten (:func:`faded`). An agent that
+lacks a needed capability is no candidate at all; what a step only prefers moves the score. Breaker, draining and full
+slots are hard limits as well, not points.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
 SLOWEST_S = 10.0
+HALF_LIFE_S = 3600.0
+"""Of what is known of an agent that is not called half is forgotten in so long."""
+RELIABLE, QUICK = 1.0, 0.0
+"""Success rate and response time of an agent of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,17 @@ def speed(response_s: float) -> float:
 def availability(in_use: int, slots: int) -> float:
     """Share (0..1) of an agent's slots that are free."""
     return max(0, slots - in_use) / slots if slots else 0.0
+
+
+def faded(average: float, unknown: float, idle_s: float | None) -> float:
+    """An average of an agent that was last called ``idle_s`` seconds ago: on its way back to ``unknown``.
+
+    So one that failed is not judged for ever by that: an idle agent looks ever more like a new one, is tried again, and
+    its next calls show what it is worth now. None: it was never called.
+    """
+    if idle_s is None:
+        return unknown
+    return unknown + (average - unknown) * math.pow(0.5, max(0.0, idle_s) / HALF_LIFE_S)
 
 
 def score(weights: Weights, *, match_share: float, success_rate: float, response_s: float, free_share: float) -> Parts:

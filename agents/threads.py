@@ -7,6 +7,7 @@ place meanwhile, and since all are daemons it keeps no process from stopping.
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,13 +24,14 @@ class _Job:
     name: str
     key: str
     call: Callable[[], Any]
+    spent: Callable[[float], None] | None = None
     future: Future[Any] = field(default_factory=Future)
 
     def run(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            result = self.call()
+            result = self._measured()
         except StopIteration as error:  # a future must not raise it: whoever awaits would never hear of it
             self.future.set_exception(RuntimeError(f"StopIteration: {error}"))
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits, SystemExit too
@@ -38,6 +40,14 @@ class _Job:
             self.future.set_result(result)
         finally:
             close_old_connections()
+
+    def _measured(self) -> Any:
+        began = time.thread_time()
+        try:
+            return self.call()
+        finally:
+            if self.spent is not None:
+                self.spent(time.thread_time() - began)
 
 
 class Threads:
@@ -59,9 +69,14 @@ class Threads:
         with self._lock:
             return {job.key: job.name for job in self._abandoned}
 
-    async def run(self, name: str, call: Callable[[], Any], key: str) -> Any:
-        """The result of ``call``; a thread whose caller is cancelled first counts as abandoned until it ends."""
-        job = _Job(name, key, call)
+    async def run(
+        self, name: str, call: Callable[[], Any], key: str, *, spent: Callable[[float], None] | None = None
+    ) -> Any:
+        """The result of ``call``; a thread whose caller is cancelled first counts as abandoned until it ends.
+
+        ``spent`` is told the processor time in seconds that the thread used for it, late or not, from that thread.
+        """
+        job = _Job(name, key, call, spent)
         with self._lock:
             self._submitted += 1
             self._jobs.put(job)

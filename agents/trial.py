@@ -14,13 +14,16 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from agents import spending, work
 from agents.invoke import invoke
+from agents.kinds import llm, protocol
 from agents.models import Agent, AgentKind
-from agents.outcomes import Call, Done, Failed, Fault, Outcome
+from agents.outcomes import AgentError, Call, Done, Failed, Fault, Outcome, Usage
+from agents.prices import Budget
 from orchestra.kernel import access, events, secrets
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, NotFound, field_error
-from orchestra.kernel.models import Role
+from orchestra.kernel.models import Event, Role
 
 access.grant({"agents.test": Role.OPERATOR})
 
@@ -36,6 +39,14 @@ class Trial:
     output: Any
     error: str
     seconds: float
+    usage: Usage | None = None
+
+
+def last_input(agent_id: int) -> Any:
+    """The input of the agent's last trial, unless it held a secret; an empty table if there was none."""
+    tried = Event.objects.filter(target_kind="agent", target_id=str(agent_id), action="AgentTested")
+    after = tried.order_by("-number").values_list("detail__after", flat=True).first()
+    return json.loads(after).get("input", {}) if after and secrets.MASK not in after else {}
 
 
 def run(agent_id: int, payload: Any, *, by: Actor, reason: str = "") -> Trial:
@@ -45,7 +56,7 @@ def run(agent_id: int, payload: Any, *, by: Actor, reason: str = "") -> Trial:
         raise field_error("input", f"The input of a test may have at most {MAX_INPUT // 1024} KB.")
     agent = _callable_agent(agent_id)
     started = time.monotonic()
-    outcome = asyncio.run(invoke(agent.kind, _call(agent, payload), timeout_s=TIME_LIMIT_S))
+    outcome = _outcome(agent, payload)
     trial = _trial(outcome, time.monotonic() - started)
     with events.recording(by):
         events.record(
@@ -57,6 +68,36 @@ def run(agent_id: int, payload: Any, *, by: Actor, reason: str = "") -> Trial:
             permission="agents.test",
         )
     return trial
+
+
+def _outcome(agent: Agent, payload: Any) -> Outcome:
+    """What comes of the call; a worker elsewhere takes it as a task of its own."""
+    if agent.kind == AgentKind.LLM:
+        return _paid(agent, _call(agent, payload))
+    if agent.kind != AgentKind.REMOTE:
+        return asyncio.run(invoke(agent.kind, _call(agent, payload), timeout_s=TIME_LIMIT_S))
+    for tasks in work.tasks:
+        tried = tasks.trial(agent.pk, payload, within_s=TIME_LIMIT_S)
+        if tried.error:
+            return Failed(tried.error, fault=Fault.TIMEOUT if tried.timed_out else Fault.AGENT)
+        return Done(tried.output)
+    raise Conflict("Nothing here gives tasks to workers elsewhere, so none can be tested.")
+
+
+def _paid(agent: Agent, call: Call) -> Outcome:
+    """What comes of a call that costs money: it is booked like any other, and not made beyond the agent's budget."""
+    try:
+        most = llm.estimate_of(agent.config, call.input)
+    except AgentError as error:
+        return Failed(str(error), retryable=error.retryable, fault=error.fault)
+    identifier, budget = protocol.identifier(call), Budget.of(agent.config)
+    asked = spending.Asked(identifier, agent.pk, agent.name, most, budget, call.deadline, correlation=call.correlation)
+    if refusal := spending.book([asked])[0]:
+        return Failed(refusal, retryable=False, fault=Fault.CALLER)
+    outcome = asyncio.run(invoke(agent.kind, call, timeout_s=TIME_LIMIT_S))
+    if isinstance(outcome, Done | Failed) and outcome.usage is not None:
+        spending.settle([spending.Spent(identifier, 0, agent.pk, outcome.usage)])
+    return outcome
 
 
 def _callable_agent(agent_id: int) -> Agent:
@@ -83,8 +124,8 @@ def _call(agent: Agent, payload: Any) -> Call:
 
 def _trial(outcome: Outcome, seconds: float) -> Trial:
     if isinstance(outcome, Done):
-        return Trial(events.Outcome.SUCCEEDED, outcome.output, "", seconds)
+        return Trial(events.Outcome.SUCCEEDED, outcome.output, "", seconds, outcome.usage)
     if isinstance(outcome, Failed):
         status = events.Outcome.TIMED_OUT if outcome.fault == Fault.TIMEOUT else events.Outcome.FAILED
-        return Trial(status, None, outcome.message, seconds)
+        return Trial(status, None, outcome.message, seconds, outcome.usage)
     return Trial(events.Outcome.SUCCEEDED, None, f"It is accepted and waits for {outcome.waits_for}.", seconds)

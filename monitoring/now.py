@@ -8,7 +8,9 @@ from itertools import groupby, islice
 
 from django.db.models import F, Q, prefetch_related_objects
 
-from agents.models import Agent, AgentHealth, AgentKind, Circuit
+from agents import pool_figures
+from agents.models import Agent, AgentHealth, AgentKind, Circuit, Pool
+from agents.pool_figures import Standing
 from monitoring import flow, needs
 from monitoring.entries import Entry, entry
 from monitoring.flow import Figure
@@ -21,13 +23,20 @@ from workflows.customer_service.models import Inquiry
 from workflows.models import Run, RunStatus
 from workflows.runs import RunList, RunRow, rows_of
 
-MOST_AGENTS, MOST_RUNS, MOST_CHANGES = 8, 7, 6
+MOST_AGENTS, MOST_POOLS, MOST_RUNS, MOST_CHANGES = 8, 5, 7, 6
+POOLS_LOOKED_AT = 100
 AGENTS_LOOKED_AT = 200  # those called last
 EVENTS_LOOKED_AT = 10_000
 CHANGES_LOOKED_AT = 200
 
 EVERYDAY = (
+    "AgentCameOnline",
+    "AgentRegistered",
+    "AgentRequested",
+    "AgentStarted",
+    "AgentStopped",
     "AgentTested",
+    "AgentWentOffline",
     "AuditExportFinished",
     "AuditExportStarted",
     "AuditVerificationStarted",
@@ -49,6 +58,9 @@ EVERYDAY = (
     "UserLoggedOut",
 )
 """What goes on all day: it is counted elsewhere on the page, and changes nothing that lasts."""
+
+OF_A_MEMBER = Q(parent_kind="pool")
+"""What follows from the size of a pool, whose change stands there itself."""
 
 ALARMING = ("AuditFoundBroken", "LoginLockedOut", "StepDied")
 """What did not succeed, and everybody wants to know."""
@@ -120,9 +132,20 @@ class Now:
         return (self.failed.value or 0) / max(1, self.started.of)
 
     @cached_property
+    def pools(self) -> list[Standing]:
+        """The pools that are worst off: those for which most waits, then those with most of their slots taken."""
+        found = pool_figures.with_last(Pool.objects.order_by("name"))[:POOLS_LOOKED_AT]
+        standings = pool_figures.read(list(found), self.at)
+        return sorted(standings, key=lambda each: (-each.waiting.count, -(each.load or 0.0)))[:MOST_POOLS]
+
+    @cached_property
     def strained(self) -> list[Agent]:
-        """The agents that are worst off: breaker not closed, then most of their slots taken, then called last."""
-        called = AgentHealth.objects.exclude(agent__kind=AgentKind.HUMAN).select_related("agent")
+        """The agents that are worst off: breaker not closed, then most of their slots taken, then called last.
+
+        Members of pools are left out, which stand there as a whole.
+        """
+        called = AgentHealth.objects.exclude(agent__kind=AgentKind.HUMAN).filter(agent__pool=None)
+        called = called.select_related("agent")
         by_call = called.order_by(F("last_called_at").desc(nulls_last=True))[:AGENTS_LOOKED_AT]
         agents = [health.agent for health in by_call]
         load = queue.in_use()
@@ -142,7 +165,7 @@ class Now:
     @cached_property
     def changes(self) -> list[Deed]:
         """What people decided and the system decided by itself, the newest first; repeats in one story as one."""
-        telling = Q(outcome="succeeded") & ~Q(action__in=EVERYDAY) | Q(action__in=ALARMING)
+        telling = Q(outcome="succeeded") & ~Q(action__in=EVERYDAY) & ~OF_A_MEMBER | Q(action__in=ALARMING)
         recent = Event.objects.filter(telling, number__gt=chain.head() - EVENTS_LOOKED_AT).order_by("-number")
         return _deeds(recent[:CHANGES_LOOKED_AT])
 

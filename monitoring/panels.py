@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from monitoring.entries import trail
 
-PAGES = ("agent", "article", "inquiry", "queue", "run", "schedule", "workflow")
+PAGES = ("agent", "article", "inquiry", "pool", "queue", "resource", "run", "schedule", "workflow")
 """Pages of objects whose name there is also the kind of the object's events."""
 
 

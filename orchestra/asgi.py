@@ -10,9 +10,14 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
 pages = get_asgi_application()  # loads the apps, which what follows needs
 
+from agents.polling import CLAIMS, wakeups  # noqa: E402
 from monitoring.urls import sockets  # noqa: E402
 from orchestra.kernel.backpressure import paced  # noqa: E402
+from orchestra.kernel.long_poll import patient  # noqa: E402
 
 application = ProtocolTypeRouter(
-    {"http": paced(pages), "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))}
+    {
+        "http": patient(paced(pages), CLAIMS, wakeups.wait),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets))),
+    }
 )

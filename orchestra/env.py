@@ -4,7 +4,9 @@
 that is not listed, or a value that does not parse, stops the start with one message that names them all.
 """
 
+import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from redis import ConnectionPool
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+
+from orchestra.kernel import addresses
 
 
 def _text(value: str) -> str:
@@ -34,6 +38,12 @@ def _flag(value: str) -> bool:
 
 def _names(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _targets(value: str) -> list[str]:
+    names = _names(value)
+    addresses.read(names)
+    return names
 
 
 def _positive(value: str) -> int:
@@ -72,6 +82,23 @@ def _zone(value: str) -> str:
         raise ValueError("give a time zone by its name, for example Europe/Berlin") from None
 
 
+def _commands(value: str) -> dict[str, list[str]]:
+    """A table of command lines: nothing else that Orchestra is told can name a program."""
+    example = 'give a JSON table of names and their words, for example {"worker": ["python3", "worker.py"]}'
+    try:
+        table = json.loads(value or "{}")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{example}; it is not JSON at character {error.pos + 1}") from None
+    if not isinstance(table, dict):
+        raise ValueError(example)  # noqa: TRY004  what a setting's reader raises
+    for name, words in table.items():
+        if not _COMMAND.fullmatch(name):
+            raise ValueError(f"{name!r} is not a name; use up to 50 small letters, digits, dots, - and _")
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+            raise ValueError(f"{name!r} must be a list of words: the program, then its arguments")
+    return table
+
+
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value and urlsplit(value).scheme not in schemes:
@@ -79,6 +106,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+_COMMAND = re.compile(r"[a-z0-9][a-z0-9_.-]{0,49}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +140,30 @@ SETTINGS: Mapping[str, Setting] = {
         "", _url("smtp", "smtps", "smtp+tls", "file", "console"), "Outgoing mail; a folder by default."
     ),
     "EMAIL_FROM": Setting("Orchestra <orchestra@example.com>", _text, "The sender of replies and notices."),
-    "OPENAI_BASE_URL": Setting("", _url("http", "https"), "An OpenAI-compatible server; not used yet."),
-    "OPENAI_API_KEY": Setting("", _text, "Its key."),
-    "OPENAI_MODEL": Setting("", _text, "Its model."),
+    "OPENAI_BASE_URL": Setting(
+        "", _url("http", "https"), "The OpenAI-compatible server of language models that name none of their own."
+    ),
+    "OPENAI_API_KEY": Setting("", _text, "Its key; it goes to no other server."),
+    "OPENAI_MODEL": Setting("", _text, "The model of agents that name none of their own."),
+    "OUTGOING_ALLOWED": Setting(
+        "",
+        _targets,
+        "Hosts, addresses and ranges (10.0.0.0/8) that agents may be called at although they are not public.",
+    ),
     "DATA_DIR": Setting("data", _text, "Folder of the SQLite database, mail and exports."),
     "TIME_ZONE": Setting("UTC", _zone, "Time zone of pages and business hours."),
     "LOG_LEVEL": Setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR."),
     "EXECUTORS": Setting("0", _count, "Executors on this host; 0 means one on SQLite, two on PostgreSQL."),
     "EXECUTOR_SLOTS": Setting("4000", _positive, "Calls in flight at a time in one executor."),
     "LEASE_S": Setting("15", _positive, "Seconds after which work of a dead executor is given to another."),
+    "COMMANDS": Setting(
+        "",
+        _commands,
+        "Programs that process agents and launchers of pools may name: a JSON table of names and lists of words.",
+    ),
+    "RESOURCE_LEASE_S": Setting(
+        "60", _positive, "Seconds after which what a holder left behind is free again; renewed while its run lives."
+    ),
     "RUN_RETENTION_DAYS": Setting(
         "365", _count, "Days after their end that runs are kept; 0 keeps them for ever. The audit trail always stays."
     ),
@@ -129,6 +174,7 @@ SETTINGS: Mapping[str, Setting] = {
     "SCORE_SUCCESS": Setting("0.3", _share, "Weight of the success rate."),
     "SCORE_SPEED": Setting("0.2", _share, "Weight of the speed."),
     "SCORE_AVAILABILITY": Setting("0.1", _share, "Weight of free slots."),
+    "ALLOCATION_TIME_LIMIT_S": Setting("10", _positive, "Seconds after which a plan is taken as it is by then."),
 }
 
 

@@ -156,6 +156,12 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = ENV["TIME_ZONE"]
 
+# Calls to other servers
+OUTGOING_ALLOWED = ENV["OUTGOING_ALLOWED"]
+OPENAI_BASE_URL = ENV["OPENAI_BASE_URL"]
+OPENAI_API_KEY = ENV["OPENAI_API_KEY"]
+OPENAI_MODEL = ENV["OPENAI_MODEL"]
+
 # Files
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -172,6 +178,8 @@ REDIS_URL = ENV["REDIS_URL"]
 EXECUTORS = int(os.environ.get("ORCHESTRA_EXECUTORS", ENV["EXECUTORS"] or (1 if IS_SQLITE else 2)))
 EXECUTOR_SLOTS = ENV["EXECUTOR_SLOTS"]
 LEASE_S = ENV["LEASE_S"]
+RESOURCE_LEASE_S = ENV["RESOURCE_LEASE_S"]
+COMMANDS = ENV["COMMANDS"]
 RUN_RETENTION_DAYS = ENV["RUN_RETENTION_DAYS"]
 REVIEW_LEASE_S = ENV["REVIEW_LEASE_S"]
 TREE = hashlib.sha256(f"{socket.gethostname()}:{DATA_DIR}".encode()).hexdigest()[:12]
@@ -210,6 +218,7 @@ SCORE_WEIGHTS = {
     "speed": ENV["SCORE_SPEED"],
     "availability": ENV["SCORE_AVAILABILITY"],
 }
+ALLOCATION_TIME_LIMIT_S = ENV["ALLOCATION_TIME_LIMIT_S"]
 
 # API
 REST_FRAMEWORK = {
@@ -249,5 +258,6 @@ LOGGING = {
         "axes": {"level": "WARNING"},
         "channels_redis": {"level": "CRITICAL"},  # one stack a second while Redis is away; others say so once
         "fontTools": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},  # a line for each call, with whatever its address holds
     },
 }

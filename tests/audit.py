@@ -3,9 +3,16 @@
 from orchestra.kernel.models import Event
 
 
-def last_event() -> Event:
-    """The newest event, with its detail at hand."""
-    return Event.objects.select_related("detail").latest("number")
+def last_event(action: str = "") -> Event:
+    """The newest event, or the newest of that action, with its detail at hand."""
+    events = Event.objects.select_related("detail")
+    return (events.filter(action=action) if action else events).latest("number")
+
+
+def events_of(kind: str, pk: int) -> list[Event]:
+    """What happened to an object, oldest first."""
+    found = Event.objects.filter(target_kind=kind, target_id=str(pk))
+    return list(found.select_related("detail").order_by("number"))
 
 
 def actions() -> list[str]:

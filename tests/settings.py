@@ -1,8 +1,10 @@
 """The product's settings for the suite: keys and a folder of its own, whatever ``.env`` says."""
 
 import atexit
+import json
 import os
 import shutil
+import sys
 import tempfile
 from urllib.parse import urlsplit
 
@@ -17,6 +19,12 @@ if "ORCHESTRA_TESTS" not in os.environ:  # processes that tests start inherit wh
         "ENCRYPTION_KEYS": "dGhlIHRlc3RzJyBvd24ga2V5IG9mIDMyIGJ5dGVzISE=",
         "DATABASE_URL": os.environ.get("DATABASE_URL", ""),
         "REDIS_URL": os.environ.get("REDIS_URL", ""),
+        "COMMANDS": json.dumps(
+            {
+                "-".join(["wild", *mode]): [sys.executable, "-m", "tests.agents.kinds.wild_worker", *mode]
+                for mode in ([], ["dies"], ["silent"], ["noisy"], ["deaf"], ["stays"], ["garbles"])
+            }
+        ),
     }
 
 worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")

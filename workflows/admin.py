@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from orchestra.kernel import secrets
 from orchestra.kernel.recorded_admin import ReadOnlyAdmin
 from workflows import control, schedules
-from workflows.models import Run, Schedule, Step, Workflow, WorkflowVersion
+from workflows.models import Allocation, AllocationTask, Run, Schedule, Step, Workflow, WorkflowVersion
 
 REASON = "from the admin"
 
@@ -122,3 +122,24 @@ class ScheduleAdmin(ReadOnlyAdmin):
     def disable(self, request: Any, rows: QuerySet[Schedule]) -> None:
         reason = "from the admin"
         self.each(request, rows, lambda actor, row: schedules.disable(row.pk, by=actor, reason=reason), "disabled")
+
+
+@admin.register(Allocation)
+class AllocationAdmin(ReadOnlyAdmin):
+    kind = "allocation"
+    list_display = ["id", "total", "ended", "succeeded", "started_by", "started_at", "finished_at"]
+    search_fields = ["=id", "started_by"]
+    search_help_text = "Number of the plan, or who started it"
+    ordering = ["-id"]
+
+
+@admin.register(AllocationTask)
+class AllocationTaskAdmin(ReadOnlyAdmin):
+    kind = "allocation_task"
+    list_display = ["id", "allocation_id", "task", "agent_name", "run_id", "outcome", "released"]
+    list_filter = ["outcome"]
+    search_fields = ["=allocation__id", "=run__id"]
+    search_help_text = "Number of the plan, or of the task's run"
+    ordering = ["-id"]
+    exclude = ["agent", "run"]
+    readonly_fields = ["run_id"]

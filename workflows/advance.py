@@ -9,7 +9,7 @@ from agents.outcomes import Done, Failed, Fault, Outcome, Pending
 from agents.snapshot import AgentView
 from orchestra.kernel import canonical, events
 from orchestra.kernel.access import Actor
-from workflows import expressions, planner, settling, starting
+from workflows import expressions, overdue, planner, reserving, settling, starting
 from workflows.expressions import ExpressionError
 from workflows.group import ENGINE, Group
 from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
@@ -69,8 +69,11 @@ def settle(group: Group, result: Result, claim: tuple[str, int] | None) -> bool:
     match result.outcome:
         case Done(output):
             settling.succeed(group, step, output, actor=actor, attempt=step.attempt, seconds=f"{result.seconds:.3f}")
-        case Pending():
-            group.move(step, StepStatus.WAITING, waits_for=WaitsFor.AGENT)
+        case Pending() as pending:
+            due = overdue.answer_due(group.runs[step.run_id], step, pending, group.now)
+            group.move(step, StepStatus.WAITING, waits_for=WaitsFor.AGENT, wake_at=due)
+        case Failed(message=message, retryable=True, fault=Fault.LOST):
+            give_back(group, step, reason=message, lost=True)
         case Failed() as failed:
             timed_out = failed.fault == Fault.TIMEOUT
             settling.fail(
@@ -80,6 +83,7 @@ def settle(group: Group, result: Result, claim: tuple[str, int] | None) -> bool:
                 actor=actor,
                 retryable=failed.retryable,
                 outcome=events.Outcome.TIMED_OUT if timed_out else events.Outcome.FAILED,
+                not_before_s=failed.retry_after_s,
             )
     return True
 
@@ -89,7 +93,7 @@ def give_back(group: Group, step: Step, *, reason: str, lost: bool) -> None:
     history = [*step.history, settling.attempt(group, step, reason)]
     losses = step.losses + lost
     if lost and losses >= POISON_LOSSES:
-        error = f"Its executor died {losses} times while working on it, so it is not tried again."
+        error = f"It was lost {losses} times with what worked on it, so it is not tried again. The last time: {reason}"
         settling.bury(group, step, error, losses=losses, history=history)
         return
     attempt = step.attempt if lost else step.attempt - 1  # an orderly end is no try of the step's
@@ -100,7 +104,7 @@ def give_back(group: Group, step: Step, *, reason: str, lost: bool) -> None:
 def proceed(group: Group, run: Run) -> None:
     """Ask the planner what follows in a run and do it; harmless again. A paused run, or one to come, does not move."""
     while run.status not in (*RUN_ENDS, RunStatus.PAUSED):
-        if run.start_at is not None and run.status == RunStatus.QUEUED:
+        if (run.start_at is not None and run.status == RunStatus.QUEUED) or reserving.holds_back(group, run):
             return
         commands = _what_follows(group, run)
         for command in commands:
@@ -172,7 +176,8 @@ def _apply(group: Group, run: Run, command: Command | Undo) -> None:  # noqa: C9
             _withdraw(group, run, command)
         case WithdrawItems(step, reason):
             items = [task for task in group.lock_tasks(run, [step.name]) if task.parent == step.name]
-            withdraw(group, [item for item in items if item.status == StepStatus.READY], reason)
+            idle = [item for item in items if item.status == StepStatus.READY or reserving.is_in_line(item)]
+            withdraw(group, idle, reason)
         case Undo(task):
             starting.undo(group, run, task)
         case Finish(status, error):
@@ -230,7 +235,7 @@ def _may_be_undone(group: Group, run: Run) -> bool:
 
 def _follow_steps(group: Group, run: Run) -> None:
     """A run waits while all its open steps wait; it runs again as soon as one of them does."""
-    if run.status in (*RUN_ENDS, RunStatus.COMPENSATING):
+    if run.status in (*RUN_ENDS, RunStatus.COMPENSATING) or group.holdings.is_asking(run):
         return
     open_ = set(group.states[run.pk].values())
     for fan in group.fans.get(run.pk, {}).values():

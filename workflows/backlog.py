@@ -18,6 +18,7 @@ from workflows.models import Step, StepStatus
 
 READY = "s.status = 'ready' AND NOT s.held"
 """The condition of the index: as literals, so that both databases see that it applies."""
+LOOKED_AT = 500
 
 _NAMES = f"""
 WITH RECURSIVE known(name) AS (
@@ -66,6 +67,20 @@ def is_any(demands: Collection[str] = (), keys: Collection[str] = (), closed: Co
         values = [*values, *sorted(closed)]
     (rows,) = fetch((f"SELECT 1 FROM workflows_step s WHERE {condition} LIMIT 1", values))
     return bool(rows)
+
+
+def demands(unfit: Collection[str] = (), closed: Collection[str] = ()) -> dict[str, int]:
+    """What the first steps that are due ask for, apart from ``unfit`` demands and ``closed`` queues, with how many do.
+
+    Of any number at most :data:`LOOKED_AT` are looked at.
+    """
+    condition, values = Due(None, unfit).condition
+    if closed:
+        condition += f" AND s.queue NOT IN ({_marks(closed)})"
+        values = [*values, *sorted(closed)]
+    first = f"SELECT s.demand FROM workflows_step s WHERE {condition} LIMIT {LOOKED_AT}"
+    (rows,) = fetch((f"SELECT demand, COUNT(*) FROM ({first}) AS found GROUP BY demand", values))
+    return dict(rows)
 
 
 def next_due() -> datetime | None:
@@ -121,6 +136,16 @@ def heads(queues: Collection[str]) -> dict[str, datetime]:
         return {}
     sql = " UNION ALL ".join([f"SELECT id, queue, available_at FROM ({part}) AS head"] * len(queues))
     return {step.queue: step.available_at for step in Step.objects.raw(sql, list(queues))}
+
+
+def first(queues: Collection[str], count: int, due: Due) -> list[int]:
+    """The steps that stand first in each queue, at most ``count`` of each, by their number; nothing is locked."""
+    parts = [_first_of(queue, Wanted(count), due) for queue in queues]
+    if not parts:
+        return []
+    sql = " UNION ALL ".join(f"SELECT id FROM ({text}) AS first" for text, _ in parts)
+    (rows,) = fetch((sql, [value for _, part in parts for value in part]))
+    return [pk for (pk,) in rows]
 
 
 def ahead(steps: Collection[int], limit: int) -> dict[int, int]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestra.kernel import canonical
+from orchestra.kernel import canonical, schemas
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import FieldError, Invalid, TooLarge
 from orchestra.kernel.events import NOTHING, Ref
-from workflows import advance, definitions, queues, routing, schemas
+from workflows import advance, definitions, queues, routing
 from workflows.definition import Definition
 from workflows.group import Group
 from workflows.models import Run, Step, WorkflowVersion
@@ -76,6 +76,9 @@ def check(definition: Definition, orders: Sequence[Order], terms: Terms, now: da
         if "steps" in order.input:
             message = "This name belongs to the outputs of steps; choose another."
             faults.append({"path": "input.steps", "message": message})
+        if definition.reserves and "resources" in order.input:
+            message = "This name belongs to what runs and steps hold; choose another."
+            faults.append({"path": "input.resources", "message": message})
     if faults:
         raise Invalid(errors=faults)
 

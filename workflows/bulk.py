@@ -122,7 +122,7 @@ def _slice(pk: int, most: int) -> bool:
 
 def _deal_with(pk: int, most: int) -> bool:
     with _recording(pk):
-        asked = BulkAction.objects.select_for_update().get(pk=pk)
+        asked = BulkAction.objects.select_for_update(no_key=True).get(pk=pk)
         if asked.finished_at is not None:
             return False
         runs = _next(asked, most)
@@ -152,7 +152,7 @@ def _give_up(pk: int, run: int, error: BaseException | None) -> None:
     logger.error("A bulk action cannot deal with run %s", run, exc_info=error)
     why = error.detail if isinstance(error, OrchestraError) else f"{type(error).__name__}: {error}"
     with _recording(pk):
-        asked = BulkAction.objects.select_for_update().get(pk=pk)
+        asked = BulkAction.objects.select_for_update(no_key=True).get(pk=pk)
         if asked.finished_at is None and asked.after < run:
             tally = tally_of(asked)
             control.refuse(tally, run, f"It went wrong, so nothing was changed ({why}); try it with this run alone.")

@@ -15,11 +15,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from agents.invoke import invoke
-from agents.kinds import KINDS
+from agents.kinds import KINDS, commands
 from agents.models import AgentKind
-from agents.outcomes import Call
+from agents.observation import CALLS
+from agents.outcomes import Call, Outcome, Pending
+from agents.processes import Executor, Keeper
 from workflows import weight
 from workflows.advance import Result
+from workflows.partials import Partials
 from workflows.queue import Assignment
 
 
@@ -42,6 +45,18 @@ class Calls:
         self.reason = ""
         self.retiring = ""
         """Why nothing more is claimed until all calls in flight have ended; empty while it works."""
+        self.partials = Partials()
+        self.claiming = threading.Lock()
+        """Held while steps are claimed and until their calls are in flight: a process that is to go waits for that."""
+        self.keeper = Keeper(
+            Executor(
+                self.name,
+                self.host,
+                in_flight=lambda: {assignment.agent.id for assignment in list(self.in_flight.values())},
+                is_leaving=lambda: self.stopping.is_set() or bool(self.retiring),
+                settle=self._wait_for_claims,
+            )
+        )
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._weights: dict[int, int] = {}
 
@@ -71,6 +86,12 @@ class Calls:
         self._weights.update(weight.of_calls([assignment.step for assignment in assignments]))
         self.in_flight.update({assignment.step.pk: assignment for assignment in assignments})
         self.loop.call_soon_threadsafe(self._begin, assignments)
+
+    def answer(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Take an outcome as if the agent had given it, which is not asked; so this is no probe of its breaker."""
+        step = assignment.step
+        self.in_flight[step.pk] = assignment
+        self.results.put(Result(step, assignment.agent, outcome, 0.0, in_a_row=assignment.in_a_row))
 
     def drop(self, steps: Sequence[int]) -> None:
         """Cancel calls whose step is no longer ours; their late answers would be refused anyway."""
@@ -108,8 +129,13 @@ class Calls:
             "in_flight": len(self.in_flight),
             "abandoned": sorted(self.abandoned.values()),
             "memory_bytes": psutil.Process().memory_info().rss,
+            "commands": commands.names(),
             "stopping": self.stopping.is_set() or bool(self.retiring),
         }
+
+    def _wait_for_claims(self) -> None:
+        with self.claiming:
+            pass
 
     def _begin(self, assignments: Sequence[Assignment]) -> None:
         for assignment in assignments:
@@ -119,6 +145,7 @@ class Calls:
     async def _call(self, assignment: Assignment) -> None:
         started = time.monotonic()
         step, agent = assignment.step, assignment.agent
+        reporter = self.partials.reporter(step.pk, step.token)
         call = Call(
             input=assignment.input,
             config=agent.config,
@@ -127,10 +154,19 @@ class Calls:
             deadline=timezone.now() + timedelta(seconds=step.timeout_s),
             correlation=assignment.correlation,
             secrets=agent.secrets,
+            agent=agent.id,
+            task=step.pk,
+            lease=step.token,
+            report=reporter,
         )
-        outcome = await invoke(agent.kind, call, timeout_s=step.timeout_s)
+        try:
+            outcome = await invoke(agent.kind, call, timeout_s=step.timeout_s)
+        finally:
+            reporter.end()
         seconds = time.monotonic() - started
         self._tasks.pop(step.pk, None)
+        if not isinstance(outcome, Pending):  # that one is counted when its answer comes
+            CALLS.observe(agent.id, seconds, getattr(outcome, "fault", None), within=agent.kind == AgentKind.PYTHON)
         self.results.put(Result(step, agent, outcome, seconds, assignment.is_probe, assignment.in_a_row))
         self.wake.set()
 

@@ -14,6 +14,8 @@ from workflows import quarantine, queues, relay
 from workflows import queue as tasks
 from workflows.advance import Result
 from workflows.calls import Calls
+from workflows.charges import Charges, is_free
+from workflows.queue import Assignment
 from workflows.turnstile import Memory
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Committer:
         self.blocked: frozenset[str] = frozenset()
         self.blocked_at = 0.0
         self.memory = Memory()
+        self.charges = Charges()
         self.errors = 0
         self.pending: list[Result] = []
         self.more = True
@@ -62,9 +65,10 @@ class Committer:
             self._wait()
             if self.errors:
                 self.pending = self._renewed(self.pending)
-            self.pending += self.calls.collect(self.batch - len(self.pending))
-            if self.pending or self._may_claim():
-                self._take(self.pending)
+            self.pending += self._collected()
+            if self.pending or self.charges.are_due or self._may_claim():
+                with self.calls.claiming:
+                    self._take(self.pending)
                 self.pending = []
                 self._rest()
             self.errors = 0
@@ -72,6 +76,7 @@ class Committer:
             self._recover(error)
         except Exception:  # the worker's edge: this thread goes on whatever happens
             logger.exception("A turn failed; its %s results are left to the expiry of their leases", len(self.pending))
+            self._give_back()
             self.pending = []
             self._pause()
 
@@ -92,12 +97,18 @@ class Committer:
         while time.monotonic() < until and (self.calls.in_flight or not self.calls.results.empty()):
             self.calls.wake.wait(0.1)
             self.calls.wake.clear()
-            self.pending += self.calls.collect(self.batch - len(self.pending))
+            self.pending += self._collected()
             if self.pending:
                 self._settle_only(self.pending)
                 self.pending = []
         self.calls.drop(list(self.calls.in_flight))
         tasks.release(self.calls.name)
+
+    def _collected(self) -> list[Result]:
+        """Results that came back since, whose cost is remembered whatever becomes of them."""
+        results = self.calls.collect(self.batch - len(self.pending))
+        self.charges.note(results)
+        return results
 
     def _wait(self) -> None:
         if not self.more and self.calls.results.empty() and not self.calls.wake.wait(SOON_S):
@@ -130,7 +141,7 @@ class Committer:
             turn = tasks.take_turn(
                 results,
                 executor=self.calls.name,
-                fleet=self.fleet,
+                fleet=self.calls.keeper.reachable(self.fleet),
                 room=min(self.calls.room, self.batch) if claims else 0,
                 blocked=self.blocked,
                 memory=self.memory,
@@ -141,11 +152,19 @@ class Committer:
             logger.warning("A group of %s results could not be stored", len(results), exc_info=error)
             self._isolate(results, error, claimed=claims)
             return
-        self.calls.launch(turn.assignments)
+        self.calls.launch([assignment for assignment in turn.assignments if is_free(assignment)])
         self._settled(results)
         self._note(results, turn)
+        self._begin_charged([assignment for assignment in turn.assignments if not is_free(assignment)])
         if turn.relays:
             self._deliver()
+
+    def _begin_charged(self, assignments: list[Assignment]) -> None:
+        """Calls that cost money begin once that is set aside; those beyond a budget fail without being made."""
+        begun, refused = self.charges.book(assignments)
+        self.calls.launch(begun)
+        for assignment, outcome in refused:
+            self.calls.answer(assignment, outcome)
 
     def _settled(self, results: list[Result]) -> None:
         """What is stored is not submitted again, whatever fails after its commit."""
@@ -154,7 +173,7 @@ class Committer:
 
     def _deliver(self) -> None:
         try:
-            relay.deliver()
+            self.more |= relay.deliver() > 0  # what began there may be claimed at once
         except (OperationalError, InterfaceError) as error:
             logger.warning("Runs within runs did not follow at once, the ticker sees to it: %s", error)
             connection.close_if_unusable_or_obsolete()
@@ -225,11 +244,17 @@ class Committer:
         logger.warning("The database did not answer and is tried again soon: %s", error)
         connection.close()
         self._pause()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Steps that were claimed and whose calls did not begin."""
         try:
             held = {*self.calls.in_flight, *(result.step.pk for result in self.pending)}
-            tasks.release(self.calls.name, except_for=held)
-        except (OperationalError, InterfaceError) as again:
-            logger.warning("The database still does not answer: %s", again)
+            tasks.release(self.calls.name, except_for=held, reason="Its call could not begin.")
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The database does not answer, so steps are left to the expiry of their leases: %s", error)
+        except Exception:  # the worker's edge
+            logger.exception("Steps could not be given back; they are left to the expiry of their leases")
 
     def _pause(self) -> None:
         """The longer, the more errors came in a row."""

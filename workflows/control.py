@@ -14,7 +14,7 @@ from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound, OrchestraError
 from orchestra.kernel.models import Role
 from orchestra.kernel.tally import Tally
-from workflows import advance, relay, requeueing, settling, steering
+from workflows import advance, relay, requeueing, settling, starting, steering
 from workflows.definition import is_undo, step_of, undo, undone_by
 from workflows.group import OPEN, Group
 from workflows.models import RUN_ENDS, Run, Step, StepStatus
@@ -158,7 +158,7 @@ def requeue(step_id: int, *, by: Actor, reason: str = "") -> Run:
         elif refusal := requeueing.why_not(run, group.definition(run), group.states[run.pk], name):
             raise Conflict(refusal)
         elif run.status not in RUN_ENDS:
-            group.move(dead, StepStatus.READY, attempt=0, losses=0, available_at=group.now)
+            starting.again(group, run, dead)
             group.record_step("StepRequeued", dead, actor=by, reason=reason)
         else:
             steering.retry(group, run, by=by, reason=reason, from_step=step_of(name))

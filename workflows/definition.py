@@ -4,11 +4,12 @@ The tasks of a run are named after their steps: ``pick`` is the step, ``pick[3]`
 ``pick.compensate`` or ``pick[3].compensate`` what undoes one of them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from agents.granting import Line
 from orchestra.kernel.retry import RetryPolicy
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -99,7 +100,8 @@ class StepSpec:
     """So many of its needs must have succeeded before it begins, else it fails; 0: all must have ended."""
     cancels: tuple[str, ...] = ()
     """Steps that are withdrawn when this one has succeeded."""
-    resources: tuple[Mapping[str, Any], ...] = ()
+    resources: tuple[Line, ...] = ()
+    """What it holds while it runs."""
     actions: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -124,7 +126,8 @@ class Definition:
     serves: str = ""
     """The kind of object that its runs must serve: such a workflow is begun by that object's pages, not by itself."""
     deadline_s: float | None = None
-    resources: tuple[Mapping[str, Any], ...] = ()
+    resources: tuple[Line, ...] = ()
+    """What a run holds from its first step to its last."""
 
     def step(self, name: str) -> StepSpec:
         """The step that a task belongs to, by the task's name."""
@@ -150,12 +153,33 @@ class Definition:
         return any(step.end for step in self.steps)
 
     @cached_property
+    def reserves(self) -> bool:
+        """Whether its runs, or any of its steps, hold resources."""
+        return bool(self.resources) or any(step.resources for step in self.steps)
+
+    @cached_property
+    def at_once(self) -> tuple[Line, ...]:
+        """What a run takes before its first step: if anything, then also what its steps need, as ``STEP.NAME``."""
+        return held_at_once(self.resources, self.steps)
+
+    @cached_property
     def fans_out(self) -> bool:
         return any(step.for_each for step in self.steps)
 
     @cached_property
     def takes_signals(self) -> bool:
         return any(step.signal or step.first_of for step in self.steps)
+
+
+def held_at_once(resources: Sequence[Line], steps: Iterable[StepSpec]) -> tuple[Line, ...]:
+    """What a run takes at its beginning, whose definition has ``resources`` and ``steps``.
+
+    Who holds one thing and waits for another may wait for ever; so what steps need is taken with what the run does.
+    """
+    if not resources:
+        return ()
+    inner = [replace(line, name=f"{step.name}.{line.name}") for step in steps for line in step.resources]
+    return (*resources, *inner)
 
 
 def step_of(task: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 
+from agents.granting import Supply
 from orchestra.kernel.errors import FieldError
 from workflows import expressions
 from workflows.definition import StepSpec
@@ -23,6 +24,8 @@ class Known:
 
     capabilities: frozenset[str]
     workflows: frozenset[str]
+    supplies: tuple[Supply, ...] | None = None
+    """The resources that may be granted; None: what may be asked for is not checked."""
 
 
 def across(steps: Placed, known: Known | None) -> Iterator[FieldError]:

@@ -7,7 +7,10 @@ undoes) the reader says.
 from collections.abc import Mapping
 from typing import Any
 
+from agents.matching import MAX_CHOICES, MAX_SPECS
+
 MAX_STEPS = 500
+MAX_UNITS = 1_000_000
 MAX_ATTEMPTS = 100
 MAX_FACTOR = 100
 MAX_PARALLEL = 10_000
@@ -60,6 +63,10 @@ def _table(description: str, properties: Schema, *required: str, **more: Any) ->
         "additionalProperties": False,
         **more,
     }
+
+
+def _one_of(name: str, schema: Schema) -> Schema:
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
 _RETRY: Schema = {
@@ -212,19 +219,29 @@ _DEFS: Schema = {
         },
         oneOf=[{"required": ["signal"]}, {"required": ["wait"]}],
     ),
+    "want": {
+        "description": "A value that it must have, or one comparison.",
+        "anyOf": [
+            {"type": ["string", "number", "boolean"]},
+            _one_of("at_least", {"type": "number"}),
+            _one_of("at_most", {"type": "number"}),
+            _one_of("in", {"type": "array", "minItems": 1, "maxItems": MAX_CHOICES}),
+            _one_of("range", {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+        ],
+    },
     "resource": _table(
         "So many units of a kind of resource.",
         {
             "name": _ref("name", "What it is called in this workflow. If not given, after its type."),
             "type": _ref("name", "The type of the resource."),
-            "units": {
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "maximum": 1_000_000,
-                "default": 1,
-                "description": "How many units.",
+            "units": _whole("How many units, all of one resource.", 1, MAX_UNITS, default=1),
+            "specs": {
+                "type": "object",
+                "maxProperties": MAX_SPECS,
+                "default": {},
+                "additionalProperties": {"$ref": "#/$defs/want"},
+                "description": "What it must be like, by property: a value, or a comparison.",
             },
-            "specs": {"type": "object", "default": {}, "description": "What it must be like, by property."},
         },
         "type",
     ),

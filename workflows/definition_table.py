@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from orchestra.kernel import schemas
 from orchestra.kernel.errors import FieldError
-from workflows import definition_schema, expressions, schemas
+from workflows import definition_schema, expressions
 
 YEAR_S = 366 * 86_400.0
 LONGEST_S = 1e12

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Max
 
+from agents import reservations
 from agents.models import Capability
 from orchestra.kernel import access, canonical, events
 from orchestra.kernel.access import Actor
@@ -39,7 +40,7 @@ def publish(
     digest = hashlib.sha256(canonical.text(source).encode()).hexdigest()
     with events.recording(by):
         workflow, _ = Workflow.objects.get_or_create(name=name)
-        workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+        workflow = Workflow.objects.select_for_update(no_key=True).get(pk=workflow.pk)
         newest = workflow.versions.order_by("-number").first()
         if newest is not None and newest.digest == digest:
             return newest
@@ -64,7 +65,7 @@ def revise(name: str, source: Mapping[str, Any], *, upon: int, by: Actor, reason
     """
     access.check(by, "workflows.publish")
     with events.recording(by):
-        workflow = Workflow.objects.select_for_update().filter(name=name).first()
+        workflow = Workflow.objects.select_for_update(no_key=True).filter(name=name).first()
         newest = workflow.versions.aggregate(number=Max("number"))["number"] if workflow else 0
         version = publish(name, source, by=by, reason=reason) if newest == upon else None
         if version is None or version.number > upon + 1:  # a workflow that was not there cannot be locked
@@ -86,7 +87,7 @@ def known(name: str) -> Known:
     """What a definition of the workflow ``name`` may ask for: it may name itself too."""
     capabilities = Capability.objects.values_list("name", flat=True).distinct()
     workflows = Workflow.objects.values_list("name", flat=True)
-    return Known(frozenset(capabilities), frozenset(workflows) | {name})
+    return Known(frozenset(capabilities), frozenset(workflows) | {name}, tuple(reservations.supplies()))
 
 
 def compare(before: WorkflowVersion, after: WorkflowVersion) -> list[Change]:

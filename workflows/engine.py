@@ -9,13 +9,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from orchestra.kernel import access, canonical, events
+from orchestra.kernel import access, canonical, events, schemas
 from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, TooLarge
 from orchestra.kernel.events import NOTHING, Ref
 from orchestra.kernel.models import Role
-from workflows import advance, beginning, definitions, schemas, settling, starting
+from workflows import advance, beginning, definitions, settling, starting
 from workflows.beginning import MAX_INPUT, Order, Terms
 from workflows.group import Group
 from workflows.models import RUN_ENDS, Run, RunStatus, Signal, Step, StepStatus, WaitsFor
@@ -91,10 +91,10 @@ def signal(run_id: int, name: str, payload: Any = None, *, by: Actor, reason: st
             raise NotFound("There is no such run; it may have been removed.")
         if run.status in (*RUN_ENDS, RunStatus.COMPENSATING):
             raise Conflict(f"This run is {run.get_status_display()}, so no step of it can take a signal any more.")
-        if len(group.signals(run)) >= MOST_SIGNALS:
+        if len(group.mailbox.of(run)) >= MOST_SIGNALS:
             raise Conflict(f"{MOST_SIGNALS:,} signals wait for this run already; let its steps take those first.")
         sent = Signal.objects.create(run=run, name=name, payload=payload, sent_by=by.label, sent_at=group.now)
-        group.signals(run).append(sent)
+        group.mailbox.of(run).append(sent)
         group.record_run("SignalSent", run, actor=by, reason=reason, signal=name)
         _let_it_be_taken(group, run, name)
         advance.proceed(group, run)
@@ -108,7 +108,7 @@ def _let_it_be_taken(group: Group, run: Run, name: str) -> None:
     for step in group.lock_tasks(run, takers) if takers else ():
         if step.waits_for not in (WaitsFor.SIGNAL, WaitsFor.FIRST):
             continue
-        taken = group.take_signal(run, {name}, step)
+        taken = group.mailbox.take(run, {name}, step)
         if taken is not None:
             starting.signal(group, step, taken.name, taken.payload)
             return

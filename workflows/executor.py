@@ -1,8 +1,9 @@
 """The executor: claims steps, calls their agents on one event loop, and commits what comes back in groups.
 
-Threads: the main thread runs the loop and makes the calls (``calls.py``); the committer talks to the database, one
-transaction a turn (``committer.py``); the doorbell wakes the committer; the heart renews leases (``heart.py``); the
-ticker owns the time, if it holds the lease for it (``ticker.py``).
+Threads: the main thread runs the loop, makes the calls (``calls.py``) and keeps the processes of agents
+(``agents/processes.py``); the committer talks to the database, one transaction a turn (``committer.py``); the doorbell
+wakes the committer; the heart renews leases (``heart.py``); the ticker owns the time, if it holds the lease for it
+(``ticker.py``); another stores what calls write while they go on (``partials.py``).
 """
 
 import asyncio
@@ -44,13 +45,17 @@ async def _run(slots: int) -> str:
         "committer": commit,
         "doorbell": lambda: _listen(calls),
         "heart": Heart(calls).run,
+        "texts": lambda: calls.partials.run(calls.ended),
         "ticker": Ticker(calls.name, calls.stopping).run,
     }
     threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs.items()]
     for thread in threads:
         thread.start()
+    keeping = loop.create_task(calls.keeper.run(), name="keeper")
     await finished.wait()
     calls.stop("Its committer ended.")
+    keeping.cancel()
+    await calls.keeper.stop()
     for thread in threads:
         await asyncio.to_thread(thread.join, JOIN_S)
     return calls.reason
@@ -68,3 +73,4 @@ def _listen(calls: Calls) -> None:
         while not calls.stopping.is_set():
             if waiter.wait(IDLE_S):
                 calls.wake.set()
+                calls.keeper.nudge()

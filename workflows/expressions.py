@@ -4,74 +4,60 @@ All see the run's input at the root and ``steps.NAME.status`` and ``steps.NAME.o
 and a condition is given only the paths that it names, since converting a large order costs more than deciding on it.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
+from orchestra.kernel.queries import (
+    MAX_DEPTH,
+    MAX_QUERY,
+    ExpressionError,
+    brackets,
+    depth_of,
+    fault_of_query,
+    fault_of_template,
+    fill,
+    is_template,
+    parsed,
+    queries_of,
+    search,
+    whole_query,
+)
+
+__all__ = [
+    "MAX_CONDITION",
+    "MAX_QUERY",
+    "ExpressionError",
+    "fault_of_condition",
+    "fault_of_query",
+    "fault_of_template",
+    "fill",
+    "fill_names",
+    "holds",
+    "is_template",
+    "pick",
+    "steps_of_condition",
+    "steps_of_query",
+    "steps_of_template",
+]
 
 MAX_CONDITION = 500
-MAX_QUERY = 2000
-MAX_DEPTH = 50
-"""Of a query's tree, and of brackets in any expression: what evaluates them recurses."""
-MAX_COPIES = 1000
 _PATHS = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)*(?!\s*\()")
 _STRINGS = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_TEMPLATE = re.compile(r"\{\{\s*(.+?)\s*\}\}")
 _MACROS = re.compile(r"\.\s*(all|exists|exists_one|map|filter|reduce|min)\s*\(")
-_LITERALS = re.compile(r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\"|`(?:[^`\\]|\\.)*+`")
 _CEL_DEPTH = 250  # eleven levels of its grammar for each bracket
 _KEYWORDS = {"true", "false", "null", "in", "has"}
 
 
-class ExpressionError(Exception):
-    """An expression could not be evaluated; the message says which and why."""
-
-
-@lru_cache(maxsize=4096)
-def _query(text: str) -> Any:
-    return jmespath.compile(text)
-
-
-@lru_cache(maxsize=4096)
-def fault_of_query(text: str) -> str:
-    """Why ``text`` is not a JMESPath expression that may run, or nothing."""
-    if len(text) > MAX_QUERY:
-        return f"An expression may have at most {MAX_QUERY:,} characters."
-    if _brackets(text) > MAX_DEPTH:
-        return f"An expression may be nested at most {MAX_DEPTH} deep."
-    try:
-        tree = _query(text).parsed
-    except JMESPathError as error:
-        return f"This is not a JMESPath expression: {str(error).splitlines()[0]}"
-    except RecursionError:
-        return f"An expression may be nested at most {MAX_DEPTH} deep."
-    if _depth([tree], lambda node: node["children"]) > MAX_DEPTH:
-        return f"An expression may be nested at most {MAX_DEPTH} deep."
-    if _copies(tree) > MAX_COPIES:
-        return f"This could copy its input more than {MAX_COPIES:,} times; pick less at a time."
-    return ""
-
-
-def fault_of_template(text: str) -> str:
-    """Why one of the expressions in ``{{ … }}`` does not parse, or nothing."""
-    rest = _TEMPLATE.sub("", text)
-    if "{{" in rest or "}}" in rest:
-        return "Close each {{ with }}, with an expression between them."
-    return next((fault for inner in _TEMPLATE.findall(text) if (fault := fault_of_query(inner))), "")
-
-
 def steps_of_query(text: str) -> set[str]:
     """The names of the steps that a JMESPath expression, which parses, reads by ``steps.NAME``."""
-    return set(_steps_read(_query(text).parsed))
+    return set(_steps_read(parsed(text).parsed))
 
 
 def steps_of_template(text: str) -> set[str]:
     """The names of the steps that the expressions in ``{{ … }}`` read."""
-    return {name for inner in _TEMPLATE.findall(text) for name in steps_of_query(inner)}
+    return {name for inner in queries_of(text) for name in steps_of_query(inner)}
 
 
 def steps_of_condition(text: str) -> set[str]:
@@ -107,40 +93,10 @@ _FROM_THE_LEFT = {
 }  # fmt: skip
 
 
-def _copies(node: Mapping[str, Any]) -> int:
-    """How often the answer can hold its input: ``[@, @]`` twice, each further one in a chain twice as often."""
-    counts = [_copies(child) for child in node["children"]]
-    if node["type"] in {"multi_select_list", "multi_select_dict"}:
-        return sum(counts)
-    if node["type"] in {"or_expression", "and_expression", "comparator", "not_expression"}:
-        return max(counts)
-    return math.prod(counts)
-
-
-def _depth(level: Iterable[Any], children: Callable[[Any], Iterable[Any]]) -> int:
-    """How many levels a tree has, found without recursion."""
-    depth = 0
-    while level := list(level):
-        depth, level = depth + 1, [child for node in level for child in children(node)]
-    return depth
-
-
-def _brackets(text: str) -> int:
-    """How deep the brackets of an expression are nested."""
-    depth = deepest = 0
-    for letter in _LITERALS.sub("", text):
-        depth += (letter in "([{") - (letter in ")]}")
-        deepest = max(deepest, depth)
-    return deepest
-
-
 def pick(mapping: Any, context: Mapping[str, Any]) -> Any:
     """``mapping`` with every text in it replaced by what it picks from ``context``; other values stay."""
     if isinstance(mapping, str):
-        try:
-            return _query(mapping).search(context)
-        except JMESPathError as error:
-            raise ExpressionError(f"{mapping} could not be evaluated: {error}") from error
+        return search(mapping, context)
     if isinstance(mapping, Mapping):
         return {key: pick(value, context) for key, value in mapping.items()}
     if isinstance(mapping, list):
@@ -148,26 +104,10 @@ def pick(mapping: Any, context: Mapping[str, Any]) -> Any:
     return mapping
 
 
-def is_template(text: str) -> bool:
-    return "{{" in text
-
-
-def fill(template: str, context: Mapping[str, Any]) -> str:
-    """``template`` with each ``{{ expression }}`` replaced by its value; nothing where there is none."""
-    if not is_template(template):
-        return template
-
-    def value(found: re.Match[str]) -> str:
-        picked = pick(found[1], context)
-        return "" if picked is None else str(picked)
-
-    return _TEMPLATE.sub(value, template)
-
-
 def fill_names(template: str, context: Mapping[str, Any]) -> list[str]:
     """The names that ``template`` stands for: one, or as many as are in the list that it is made of entirely."""
-    whole = _TEMPLATE.fullmatch(template.strip())
-    picked = pick(whole[1], context) if whole else None
+    whole = whole_query(template)
+    picked = search(whole, context) if whole else None
     return [str(name) for name in picked] if isinstance(picked, list) else [fill(template, context)]
 
 
@@ -197,13 +137,13 @@ def fault_of_condition(text: str) -> str:
         return f"A condition may have at most {MAX_CONDITION} characters."
     if _MACROS.search(text):
         return "Macros such as all() and map() are not allowed in conditions; has() is."
-    if _brackets(text) > MAX_DEPTH:
+    if brackets(text) > MAX_DEPTH:
         return f"An expression may be nested at most {MAX_DEPTH} deep."
     try:
         tree = _tree(text)
     except celpy.CELParseError as error:
         return f"This is not a CEL expression: {str(error.args[0] if error.args else error).splitlines()[0]}"
-    if _depth([tree], lambda node: getattr(node, "children", ())) > _CEL_DEPTH:
+    if depth_of([tree], lambda node: getattr(node, "children", ())) > _CEL_DEPTH:
         return "This condition is nested too deeply; decide part of it in a step before."
     return ""
 

@@ -18,9 +18,11 @@ from orchestra.kernel.events import Outcome, Ref
 from orchestra.kernel.statements import fetch
 from workflows import definitions, urgency
 from workflows.definition import Definition, StepSpec, index_of
-from workflows.models import RUN_ENDS, RUN_STATES, STEP_STATES, Run, RunStatus, Signal, Step, StepStatus, WaitsFor
+from workflows.holdings import Holdings
+from workflows.mailbox import Mailbox
+from workflows.models import RUN_ENDS, RUN_STATES, STEP_STATES, Run, RunStatus, Step, StepStatus, WaitsFor
 from workflows.planner import SETTLED, Fan
-from workflows.ports import Change, RunChange, StepChange, observers
+from workflows.ports import Change, RunChange, StepChange, observers, settlers
 from workflows.undoable import Undoable
 
 ENGINE = Actor.system("engine")
@@ -84,14 +86,14 @@ class Group:
         self.runs: dict[int, Run] = {}
         self.states: dict[int, dict[str, str]] = defaultdict(dict)
         self.fans: dict[int, dict[str, Fan]] = defaultdict(dict)
+        self.mailbox = Mailbox(self.runs)
+        self.holdings = Holdings(self.runs)
         self._settled = 0
         self._tasks: dict[int, dict[str, Step]] = {}
         self._forgotten: list[int] = []
-        self._taking: set[int] | None = None
         self._parents: dict[int, int] | None = None
         self._renewed: set[tuple[int, str]] = set()
         self._left: dict[tuple[int, str], Step] = {}
-        self._signals: dict[int, list[Signal]] = {}
         self._outputs: dict[int, dict[str, Any]] = {}
         self.ready: list[Step] = []
         self.relays = False
@@ -268,32 +270,6 @@ class Group:
         found.update({name: step for name, step in changed.items() if step.parent == parent})
         return {name: row for name, row in found.items() if row.status == StepStatus.PENDING}
 
-    def signals(self, run: Run) -> list[Signal]:
-        """The signals to ``run`` that no step has taken, the oldest first; read once for all runs of the group."""
-        if run.pk not in self._signals:
-            fresh = [pk for pk in self.runs if pk not in self._signals]
-            self._signals.update({pk: [] for pk in fresh})
-            for signal in Signal.objects.filter(run_id__in=fresh, taken_by="").order_by("pk"):
-                self._signals[signal.run_id].append(signal)
-        return self._signals[run.pk]
-
-    def release_signals(self, run: Run, steps: Collection[str]) -> None:
-        """Let the signals that ``steps`` took be taken again; which runs took any is read once for all of the group."""
-        if self._taking is None:
-            taken = Signal.objects.filter(run_id__in=self.runs).exclude(taken_by="")
-            self._taking = set(taken.values_list("run_id", flat=True))
-        if run.pk in self._taking:
-            Signal.objects.filter(run=run, taken_by__in=steps).update(taken_by="")
-
-    def take_signal(self, run: Run, names: Collection[str], step: Step) -> Signal | None:
-        """The oldest untaken signal of ``names``, which is ``step``'s from now on."""
-        for signal in self.signals(run):
-            if signal.name in names:
-                self._signals[run.pk].remove(signal)
-                Signal.objects.filter(pk=signal.pk).update(taken_by=step.name)
-                return signal
-        return None
-
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take in runs that are locked or were made in this transaction."""
         self.runs.update({run.pk: run for run in runs})
@@ -312,7 +288,8 @@ class Group:
             self._read_outputs()
         outputs = self._outputs[run.pk]
         steps = {name: {"status": status, "output": outputs.get(name)} for name, status in self.states[run.pk].items()}
-        return {**run.input, "steps": steps}
+        held = {"resources": self.holdings.given(run) or {}} if self.definition(run).reserves else {}
+        return {**run.input, "steps": steps, **held}
 
     def _read_outputs(self) -> None:
         fresh = self.runs.keys() - self._outputs.keys()
@@ -331,6 +308,8 @@ class Group:
         self._succeeded.discard(key)
         if (before, status) == _SUCCESS and key not in self._changed_steps and changes.keys() <= {"output", "error"}:
             self._succeeded.add(key)
+        if status in SETTLED and step.status in OPEN:
+            self.holdings.end_step(step, status, self.definition(self.runs[step.run_id]))
         STEP_STATES.stage(step, status)
         waited_for = step.waits_for
         for name, value in changes.items():
@@ -346,8 +325,25 @@ class Group:
             self.fans[step.run_id].setdefault(step.name, Fan(step.total))
         if step.run_id in self._outputs:
             self._outputs[step.run_id][step.name] = step.output
-        if status in SETTLED or status == StepStatus.WAITING:
+        if status in SETTLED or (status == StepStatus.WAITING and step.waits_for != WaitsFor.RESOURCES):
             self._tell_of_step(step)
+
+    def wait_for(self, step: Step, waits_for: WaitsFor, **changes: Any) -> None:
+        """Let a step wait, which may do so already, for something else."""
+        if step.status != StepStatus.WAITING:
+            self.move(step, StepStatus.WAITING, waits_for=waits_for, **changes)
+            return
+        for name, value in {**changes, "waits_for": waits_for}.items():
+            setattr(step, name, value)
+        self.touch(step)
+        self.relays |= waits_for == WaitsFor.CHILD
+        if not step.parent:
+            self._tell_of_step(step)
+
+    def renew(self, step: Step) -> None:
+        """What it is given is decided on anew, so more of its row is to be written."""
+        self._renewed.add((step.run_id, step.name))
+        self.touch(step)
 
     def _follow(self, step: Step, status: StepStatus) -> None:
         """What a status brings with it: no lease unless it runs, nothing to wait for unless it waits, an end's time."""
@@ -367,14 +363,15 @@ class Group:
         if status != StepStatus.WAITING:
             step.waits_for, step.wake_at = "", None
 
-    def touch(self, *rows: Step | Run) -> None:
-        """Remember rows whose columns were changed without moving them."""
+    def touch(self, *rows: Step | Run, anew: bool = False) -> None:
+        """Remember rows whose columns were changed without moving them; ``anew``: what a step asks for, too."""
         for row in rows:
             if isinstance(row, Run):
                 self._changed_runs[row.pk] = row
             else:
                 self._changed_steps[row.run_id, row.name] = row
                 self._succeeded.discard((row.run_id, row.name))
+                self._renewed |= {(row.run_id, row.name)} if anew else set()
 
     def has_changed(self, row: Step) -> bool:
         """Whether what the database says of a task is out of date, since this group has moved it."""
@@ -392,12 +389,15 @@ class Group:
             self._changed_steps.pop((run.pk, name), None)
 
     def move_run(self, run: Run, status: RunStatus, **changes: Any) -> None:
+        goes_on = run.status in RUN_ENDS
         RUN_STATES.stage(run, status)
         for name, value in changes.items():
             setattr(run, name, value)
         run.finished_at = self.now if status in RUN_ENDS else None
         if status in RUN_ENDS:
             self.relays |= run.parent_id is not None
+            self.holdings.end_run(run, None if run.version_id in self.faults else self.definition(run))
+        if status in RUN_ENDS or goes_on:
             self._tell(run, RunChange(run.serves_id, run.pk, status, run.output, run.error))
         self._changed_runs[run.pk] = run
 
@@ -416,6 +416,9 @@ class Group:
 
     def save(self) -> None:
         """Write all of it, then let those above follow, in the same transaction."""
+        if self.holdings.is_touched:
+            for settle in settlers:
+                settle(self)
         columns: dict[tuple[str, ...], list[Step]] = {SUCCESS_FIELDS: [], RENEWED_FIELDS: [], STEP_FIELDS: []}
         new = []
         for key, step in self._changed_steps.items():

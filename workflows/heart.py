@@ -9,8 +9,10 @@ import traceback
 
 import psutil
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
+from agents import measures
+from agents.observation import CALLS
 from orchestra.kernel import pulses
 from workflows import queue as tasks
 from workflows.calls import Calls
@@ -18,6 +20,8 @@ from workflows.calls import Calls
 logger = logging.getLogger(__name__)
 
 BEATS_A_LEASE = 3
+WRITE_S = 5.0
+"""What calls took is written so often."""
 LOOK_S = 0.5
 BLOCKED_AFTER_S = 1.0
 MAX_AGE_S = 3600.0
@@ -41,11 +45,14 @@ class Heart:
         self.thread = threading.main_thread()
 
     def run(self) -> None:
-        next_beat = 0.0
+        next_beat, next_write = 0.0, time.monotonic() + WRITE_S
         while not self.calls.ended.is_set():
             if time.monotonic() >= next_beat:
                 self.beat()
                 next_beat = time.monotonic() + self.beat_s
+            if time.monotonic() >= next_write:
+                self.write_measures()
+                next_write = time.monotonic() + WRITE_S
             self.look_at_loop()
             self.look_for_lost()
             self.calls.ended.wait(LOOK_S)
@@ -55,6 +62,7 @@ class Heart:
         """One sign of life, and one UPDATE for all leases."""
         try:
             self._pulse()
+            self.calls.keeper.beat()
             held = list(self.calls.in_flight)
             if held and tasks.extend(self.calls.name, held) < len(held):
                 self.calls.drop(tasks.lost(self.calls.name, held))
@@ -62,6 +70,22 @@ class Heart:
             logger.warning("The heartbeat was not stored, the next one is due in %s s: %s", self.beat_s, error)
             connection.close()
         self._retire_if_due()
+
+    def write_measures(self) -> None:
+        """Write down what the calls since the last time took, and what this worker uses meanwhile."""
+        tallies = CALLS.drain()
+        resident = psutil.Process().memory_info().rss if tallies else 0
+        for tally in tallies.values():
+            if tally.is_within:
+                tally.sample(resident)
+        try:
+            measures.write(tallies)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("What calls took was not stored and is tried again in %s s: %s", WRITE_S, error)
+            CALLS.keep(tallies)
+            connection.close()
+        except Error:  # the leases matter more than this
+            logger.exception("What %s agents' calls took could not be stored and is given up", len(tallies))
 
     def look_for_lost(self) -> None:
         """Give up calls whose step was cancelled or given away, well before the next beat would notice."""
@@ -118,6 +142,7 @@ class Heart:
             self.calls.retire(reason)
 
     def _stop(self) -> None:
+        self.write_measures()
         try:
             pulses.end(pulses.of_process(pulses.EXECUTOR))
         except (OperationalError, InterfaceError) as error:

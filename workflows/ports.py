@@ -31,7 +31,7 @@ class StepChange:
 
 @dataclass(frozen=True, slots=True)
 class RunChange:
-    """A run that serves ``serves_id`` has ended."""
+    """A run that serves ``serves_id`` has ended, or goes on after that since it is retried: it is ``running`` again."""
 
     serves_id: str
     run: int
@@ -44,6 +44,9 @@ Change = StepChange | RunChange
 Observer = Callable[[Sequence[Change]], None]
 
 observers: Port[Observer] = Port("apps whose objects are served by runs, by kind of object")
+
+settlers: Port[Callable[[Any], None]] = Port("what is carried out of what a group has gathered, before it is saved")
+"""Given the group; asked only if a run of it holds resources, asks for some or gives some back."""
 
 retries: Port[Callable[[str], str]] = Port("why a run that serves an object may not be retried, by kind of object")
 """Given the object's id: a sentence that says what to do instead, or nothing."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from agents import resource_rows
+from agents.models import Reservation
 from orchestra.kernel.drawing import Bar, TimeLine
 from workflows import attempts, definitions, items, settling, starting, waiting
 from workflows.attempts import Attempt
@@ -92,6 +94,8 @@ class RunProgress:
     waiting: Reason | None
     line: TimeLine
     signals: Sequence[Signal] = field(default=())
+    reservations: Sequence[Reservation] = field(default=())
+    """What it and its steps hold, wait for and held, the newest first."""
 
     def step(self, name: str) -> StepProgress | None:
         """A step, or what undoes one; items are not among them."""
@@ -153,14 +157,15 @@ def of_run(run: Run, *, payloads: bool = False) -> RunProgress:
     now = timezone.now()
     definition = definitions.parsed([run.version_id])[run.version_id]
     rows = _rows(run, payloads=payloads)
-    situation = waiting.situation_of(rows.values(), now)
+    situation = waiting.situation_of(rows.values(), now, [run] if definition.resources else ())
     reading = _Reading(run, definition, rows, situation, _line(run, rows.values(), now))
     steps = reading.steps()
     open_steps = {step.name: step.waiting for step in reading.open(steps)}
     paused = waiting.pause_of(run) if run.status == RunStatus.PAUSED else ""
     reason = waiting.of_run(run, open_steps, situation, paused)
     signals = list(run.signals.order_by("-pk")[:SHOWN_SIGNALS])
-    return RunProgress(run, definition, steps, reason, reading.line, signals)
+    held = resource_rows.with_stalled(resource_rows.reservations_of(run.pk)) if definition.reserves else ()
+    return RunProgress(run, definition, steps, reason, reading.line, signals, held)
 
 
 def of_task(found: RunProgress, name: str) -> StepProgress | None:
@@ -238,6 +243,8 @@ class _Reading:
         """Why a step was not reached; nothing once it never will be."""
         if self.run.finished_at is not None or self.run.status == RunStatus.COMPENSATING:
             return None
+        if (self.run.pk, "") in self.situation.shortages:
+            return Reason("resources", "Its run waits for the resources that it holds from its first step on.")
         return waiting.of_unreached(spec, statuses)
 
     def open(self, steps: Collection[StepProgress]) -> list[StepProgress]:

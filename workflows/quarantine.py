@@ -7,6 +7,8 @@ after an upgrade, would make every claim of its batch fail, and so would one tha
 import logging
 from datetime import timedelta
 
+from agents import reservations
+from agents.reservations import Return
 from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.events import Outcome, Ref
@@ -48,6 +50,8 @@ def bury_alone(pk: int, token: int, error: str) -> None:
         row = Step.objects.filter(pk=pk, status=StepStatus.RUNNING, token=token).first()
         if run is None or row is None:
             return
+        if reservations.holds_any([run.pk]):
+            reservations.settle(returns=[Return(run.pk, row.name, "Its step is dead.")])
         if STEP_STATES.move(row, StepStatus.DEAD, error=error, executor="", lease_expires_at=None, finished_at=now):
             events.record(
                 "StepDied",

@@ -5,6 +5,7 @@ Everything goes through one :class:`~workflows.group.Group` a transaction; nothi
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,13 +19,15 @@ from django.utils import timezone
 
 from agents import dispatch, health
 from agents.dispatch import Choice, Demand
-from agents.outcomes import Fault
+from agents.observation import CALLS
+from agents.outcomes import Fault, Pending
+from agents.remote import is_remote
 from agents.scoring import Weights
 from agents.snapshot import AgentView, Fleet
 from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.statements import fetch
-from workflows import advance, backlog, quarantine, queues, settling, starting, weight
+from workflows import advance, backlog, overdue, quarantine, queues, saving, settling, starting, weight
 from workflows.admission import DEFAULT
 from workflows.advance import Result
 from workflows.backlog import Due, Wanted
@@ -94,9 +97,9 @@ def take_turn(  # noqa: PLR0913  all but the results by name
         candidates = _candidates(group, gate, results, blocked)
         claimed, unmet = _choose_and_claim(group, candidates, executor, fleet, counted)
         gate.charge([assignment.step for assignment in claimed])
-        group.save()
-        health.merge(counted, group.now)
-    return Turn(claimed, unmet, candidates.may_be_more, group.relays)
+        reserves = group.holdings.is_touched
+        saving.with_calls(group, counted)
+    return Turn(claimed, unmet, candidates.may_be_more or reserves, group.relays)
 
 
 def has_work(blocked: Collection[str] = (), memory: Memory | None = None) -> bool:
@@ -125,7 +128,7 @@ def extend(executor: str, steps: Collection[int]) -> int:
     """Renew the leases of the calls that ``executor`` really has in flight; returns how many it still holds."""
     with events.recording(ENGINE):
         held = Step.objects.filter(pk__in=steps, executor=executor, status=StepStatus.RUNNING)
-        return held.update(lease_expires_at=_lease_end(database_now()))
+        return held.update(lease_expires_at=database_now() + timedelta(seconds=settings.LEASE_S))
 
 
 def held_by(executor: str) -> int:
@@ -145,10 +148,16 @@ def return_expired() -> int:
     return _give_back(expired, reason="Its executor stopped answering, so its lease expired.", lost=True)
 
 
-def release(executor: str, *, except_for: Collection[int] = ()) -> int:
+def release(
+    executor: str,
+    *,
+    only: Collection[int] | None = None,
+    except_for: Collection[int] = (),
+    reason: str = "Its executor stopped before the call ended.",
+) -> int:
     """Give back what ``executor`` holds, apart from the steps it still works on: when it stops, or has lost count."""
     held = Step.objects.filter(status=StepStatus.RUNNING, executor=executor).exclude(pk__in=except_for)
-    return _give_back(held, reason="Its executor stopped before the call ended.", lost=False)
+    return _give_back(held if only is None else held.filter(pk__in=only), reason=reason, lost=False)
 
 
 def renew(results: Sequence[Result], in_flight: Collection[Step]) -> list[Result]:
@@ -203,23 +212,39 @@ def _give_back(steps: Any, *, reason: str, lost: bool) -> int:
 
 
 def _give_back_all(found: Sequence[tuple[int, int, int]], *, reason: str, lost: bool) -> int:
+    late: list[health.Result] = []
+    probes: list[health.Result] = []
     with events.recording(ENGINE):
-        group, count = Group(database_now()), 0
+        group = Group(database_now())
         group.lock_runs([run for _, run, _ in found])
         locked = group.lock_steps([pk for pk, _, _ in found])
-        for pk, _, token in found:
-            step = locked.get(pk)
-            if step is None or step.status != StepStatus.RUNNING or step.token != token:
+        steps = [locked[pk] for pk, _, token in found if pk in locked and _is_due_back(group, locked[pk], token, lost)]
+        overtime = overdue.over_time(steps, group.now) if lost else set()
+        for step in steps:
+            if step.pk in overtime:
+                late += overdue.time_out(group, step)
                 continue
-            if lost and step.lease_expires_at and step.lease_expires_at > group.now:
-                continue
-            advance.give_back(group, step, reason=reason, lost=lost)
-            count += 1
+            if step.agent_id and overdue.was_probe(step):
+                probes.append(health.Result(step.agent_id, 0.0, Fault.LOST, was_probe=True))
+            advance.give_back(
+                group, step, reason=overdue.SILENT if is_remote(step.executor) and lost else reason, lost=lost
+            )
+            if lost and step.agent_id and not overdue.is_trial(step):
+                CALLS.observe(step.agent_id, 0.0, Fault.LOST)
         for run in dict.fromkeys(run for _, run, _ in found):  # not before all of its steps are back
             if run in group.runs:
                 advance.proceed(group, group.runs[run])
-        group.save()
-    return count
+        saving.with_calls(group, [*late, *probes])
+    for result in late:
+        CALLS.observe(result.agent, result.seconds, result.fault)
+    return len(steps)
+
+
+def _is_due_back(group: Group, step: Step, token: int, lost: bool) -> bool:
+    """Whether the claim that was found is still there, and has expired where it is taken for lost."""
+    if step.status != StepStatus.RUNNING or step.token != token:
+        return False
+    return not (lost and step.lease_expires_at and step.lease_expires_at > group.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +271,8 @@ def _settle(
 
 def _count(result: Result) -> health.Result:
     fault = getattr(result.outcome, "fault", None)
+    if isinstance(result.outcome, Pending):  # it answered, so its probe is over; the task counts when its answer comes
+        fault = Fault.CALLER
     return health.Result(
         agent=result.agent.id,
         seconds=result.seconds,
@@ -311,10 +338,10 @@ def _choose_and_claim(
         return [], frozenset()
     demands = [_demand(step.demand) for step in candidates.steps]
     used = _count_slots(fleet, demands, counted, group.now)
-    choices = dispatch.choose(demands, fleet, used, Weights(**settings.SCORE_WEIGHTS), group.now)
+    choices = _choose(candidates.steps, fleet, used, group.now, executor)
     claimed, unmet = [], set()
     for step, choice in zip(candidates.steps, choices, strict=True):
-        if choice.agent is None or (choice.is_probe and not health.take_probe(choice.agent.id, group.now)):
+        if choice.agent is None:
             unmet.add(step.demand)
             continue
         _claim(group, step, choice, executor)
@@ -325,13 +352,34 @@ def _choose_and_claim(
     return claimed, frozenset(unmet)
 
 
+def _choose(steps: Sequence[Step], fleet: Fleet, used: Mapping[int, int], now: datetime, executor: str) -> list[Choice]:
+    """A choice for each step. Where another executor got an agent's one probe first, the other agents are left."""
+    demands = [_demand(step.demand) for step in steps]
+    choices = dispatch.choose(demands, fleet, used, Weights(**settings.SCORE_WEIGHTS), now, caller=executor)
+    chosen = [(index, choice.agent.id) for index, choice in enumerate(choices) if choice.agent]
+    refused = {
+        index: agent
+        for index, agent in chosen
+        if choices[index].is_probe and not health.take_probe(agent, now, within_s=steps[index].timeout_s)
+    }
+    if refused:
+        rest = {pk: agent for pk, agent in fleet.agents.items() if pk not in refused.values()}
+        taken = Counter(used) + Counter(agent for index, agent in chosen if index not in refused)
+        again = _choose([steps[index] for index in refused], Fleet(fleet.revision, rest), taken, now, executor)
+        for index, choice in zip(refused, again, strict=True):
+            choices[index] = choice
+    return choices
+
+
 def _count_slots(
     fleet: Fleet, demands: Sequence[Demand], counted: Iterable[health.Result], now: datetime
 ) -> Mapping[int, int]:
     wanted = {need for demand in demands for need in demand.needs}
     able = [agent for agent in fleet.agents.values() if not wanted or agent.capabilities & wanted]
     used = in_use(now=now)
-    tight = {agent.id for agent in able if agent.slots - used.get(agent.id, 0) < TIGHT}
+    tight = {
+        agent.id for agent in able if agent.slots - used.get(agent.id, 0) < TIGHT or dispatch.awaits_probe(agent, now)
+    }
     if tight and health.lock(tight | {result.agent for result in counted}):
         used = in_use(now=now)
     for result in counted:  # settled in this transaction, but not written yet
@@ -345,23 +393,19 @@ def _claim(group: Group, step: Step, choice: Choice, executor: str) -> None:
         step,
         StepStatus.RUNNING,
         agent_id=choice.agent.id,
-        choice=choice.explanation,
+        choice=choice.explanation | {"probe": True} if choice.is_probe else choice.explanation,
         executor=executor,
         token=step.token + 1,
         attempt=step.attempt + 1,
         started_at=group.now,
-        lease_expires_at=_lease_end(group.now),
+        lease_expires_at=overdue.lease_end(step, group.now, since=group.now, is_remote=is_remote(executor)),
     )
     run = group.runs[step.run_id]
     if run.status in (RunStatus.QUEUED, RunStatus.WAITING):
         group.move_run(run, RunStatus.RUNNING, started_at=run.started_at or group.now)
 
 
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.LEASE_S)
-
-
 @lru_cache(maxsize=4096)
 def _demand(text: str) -> Demand:
-    needs, prefers = json.loads(text)
-    return Demand(tuple(needs), tuple(prefers))
+    needs, prefers, *agent = json.loads(text)
+    return Demand(tuple(needs), tuple(prefers), *agent)

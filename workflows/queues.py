@@ -50,6 +50,11 @@ def policy_of(name: str) -> Policy:
     return policies_of([name])[name]
 
 
+def paused(names: Collection[str]) -> set[str]:
+    """Those of ``names`` that are paused; nothing is asked about none."""
+    return set(TaskQueue.objects.filter(name__in=names, paused=True).values_list("name", flat=True)) if names else set()
+
+
 def lock(names: Collection[str]) -> dict[str, Policy]:
     """Lock limited queues by name, so that one executor at a time claims of them; returns what is set for them now."""
     return _policies(TaskQueue.objects.filter(name__in=names).order_by("name").select_for_update(no_key=True))
@@ -174,7 +179,7 @@ def _switch(name: str, *, paused: bool, by: Actor, reason: str) -> TaskQueue:
 def _locked(name: str) -> TaskQueue:
     """The row under lock, made if there is none."""
     TaskQueue.objects.bulk_create([TaskQueue(name=name)], ignore_conflicts=True)
-    return TaskQueue.objects.select_for_update().get(name=name)
+    return TaskQueue.objects.select_for_update(no_key=True).get(name=name)
 
 
 def _refill(queue: TaskQueue, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

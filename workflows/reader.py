@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from agents import matching
+from agents.granting import Line
 from orchestra.kernel.errors import FieldError, Invalid
 from orchestra.kernel.retry import RetryPolicy
-from workflows import definition_checks, definition_text
+from workflows import definition_checks, definition_resources, definition_text
 from workflows.definition import (
     DEFAULT_TIMEOUT_S,
     Branch,
@@ -29,6 +31,7 @@ from workflows.definition_schema import (
     MAX_PARALLEL,
     MAX_ROUNDS,
     MAX_STEPS,
+    MAX_UNITS,
     ON_FAILURE,
     ON_TIMEOUT,
     ROLES,
@@ -52,6 +55,7 @@ _KINDS_OF_FIELD: Mapping[str, tuple[str, ...]] = {
     "timeout": (*_CALLED, "signal"),
     "effects": (*_CALLED, "human"),
     "compensate": (*_CALLED, "human"),
+    "resources": (*_CALLED, "human"),
 }
 """Fields that only steps of certain kinds have."""
 
@@ -96,6 +100,7 @@ def _definition(source: Mapping[str, Any], faults: list[FieldError], known: Know
     )
     found = list(definition_checks.across(steps, known))
     found += definition_checks.of_texts(texts_of(definition.output, "output"), {step.name for _, step in steps})
+    found += definition_resources.faults(definition.resources, steps, known.supplies if known else None)
     broken = {fault["path"] for fault in faults}
     faults += [fault for fault in found if fault["path"] not in broken]
     ordered = () if faults else definition_checks.in_order([step for _, step in steps])
@@ -274,17 +279,19 @@ def _compensate(table: Table) -> CompensateSpec | None:
     )
 
 
-def _resources(table: Table) -> tuple[Mapping[str, Any], ...]:
-    names: set[str] = set()
+def _resources(table: Table) -> tuple[Line, ...]:
+    lines: dict[str, Line] = {}
     for resource in table.tables("resources", "resource", "resource"):
-        name = resource.name("name", resource.name("type"))
-        if name in names:
+        type_ = resource.name("type")
+        name = resource.name("name", type_)
+        if name in lines:
             resource.fault("name", f"There is a resource named {name} already; choose another name.")
-        names.add(name)
-        if resource.number("units", 1, 1_000_000) == 0:
-            resource.fault("units", "Give a number above 0.")
-        resource.mapping("specs")
-    return _kept(table, "resources")
+        wants = resource.values.get("specs", {})
+        for fault in matching.faults_of_wants(wants, resource.at("specs")):
+            resource.fault_at(fault["path"], fault["message"])
+            wants = {}
+        lines[name] = Line(name, type_, resource.whole("units", 1, MAX_UNITS), wants)
+    return tuple(lines.values())
 
 
 def _actions(table: Table) -> tuple[Mapping[str, Any], ...]:

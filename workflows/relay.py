@@ -16,12 +16,13 @@ from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, Invalid, OrchestraError
 from orchestra.kernel.events import Ref
-from workflows import advance, beginning, definitions, settling
+from workflows import advance, beginning, definitions, holding, settling
 from workflows.beginning import MAX_DEPTH, Order, Terms
-from workflows.definition import StepSpec, step_of
+from workflows.definition import Definition, StepSpec, step_of
 from workflows.group import ENGINE, Group
 from workflows.halving import each_group
-from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
+from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor, WorkflowVersion
+from workflows.reasons import listed
 from workflows.starting import given
 
 BATCH = 200
@@ -35,7 +36,7 @@ UNDER_WAY = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.P
 
 def deliver() -> int:
     """Do all of it once; returns how much that was."""
-    return begin_children() + hand_up() + end_orphans()
+    return begin_children() + hand_up() + end_orphans() + holding.go_on_granted()
 
 
 def begin_children() -> int:
@@ -132,12 +133,15 @@ def _begin_children_of(group: Group, run: Run, name: str, steps: Sequence[Step])
     """Begin the runs of ``steps``, which are one step of ``run`` or items of its fan-out, in one go."""
     spec = group.definition(run).step(name)
     orders: list[Order] = []
+    refusal = _why_no_more(group, run, spec)
     for step in steps:
         step.attempt, step.wake_at = step.attempt + 1, None
         group.touch(step)
         try:
             input_ = given(run, spec, step)
             _check(run, input_)
+            if refusal:
+                raise Conflict(refusal)
         except OrchestraError as error:
             _refuse(group, step, error)
         else:
@@ -170,6 +174,40 @@ def _check(run: Run, input_: Any) -> None:
         raise Conflict(f"It lies within {MAX_DEPTH} runs already; a workflow that begins itself must end somewhere.")
     if not isinstance(input_, Mapping):
         raise Invalid("Its input is not a table of names and values, which every run is given; mend the step's input.")
+
+
+def _why_no_more(group: Group, run: Run, spec: StepSpec) -> str:
+    """Why a run of ``spec.workflow`` may not begin within ``run``: it would ask for more than its outer ones hold."""
+    holder = _holder_around(group.definition(run), run, spec)
+    version = (
+        WorkflowVersion.objects.filter(workflow__name=spec.workflow).order_by("-number").first() if holder else None
+    )
+    if version is None:
+        return ""
+    inner = definitions.parsed([version.pk])[version.pk]
+    if not inner.reserves:
+        return ""
+    lines = (*inner.resources, *(line for step in inner.steps for line in step.resources))
+    wanted = dict.fromkeys(line.type for line in lines)
+    return (
+        f"It asks for {listed(list(wanted))}, but lies within {holder}, which holds resources already: who holds "
+        "something and waits for more may wait for ever. Ask for all of it there, where it is held for this run too."
+    )
+
+
+def _holder_around(definition: Definition, run: Run, spec: StepSpec) -> str:
+    """The innermost of the runs and steps around that hold something, in words; nothing if none does."""
+    while True:
+        if definition.resources:
+            return f"run #{run.pk}"
+        if spec.resources:
+            return f"the step {spec.name} of run #{run.pk}"
+        outer = Step.objects.filter(pk=run.parent_id).select_related("run").first() if run.parent_id else None
+        if outer is None:
+            return ""
+        run = outer.run
+        definition = definitions.parsed([run.version_id])[run.version_id]
+        spec = definition.step(outer.name)
 
 
 def _deadline(group: Group, run: Run, spec: StepSpec) -> datetime | None:

@@ -139,7 +139,7 @@ def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _locked(rule_id: int) -> RoutingRule:
     """The rule; all are locked, because moving one moves others."""
-    rules = {rule.pk: rule for rule in RoutingRule.objects.order_by("pk").select_for_update()}
+    rules = {rule.pk: rule for rule in RoutingRule.objects.order_by("pk").select_for_update(no_key=True)}
     if rule_id not in rules:
         raise NotFound("There is no such rule; it may have been removed, so reload the list.")
     return rules[rule_id]

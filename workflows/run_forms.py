@@ -5,12 +5,11 @@ from typing import Any, TypeVar
 
 from django import forms
 
-from orchestra.kernel import secrets
+from orchestra.kernel import schema_forms, secrets
 from orchestra.kernel.errors import Invalid
-from workflows import schema_forms
+from orchestra.kernel.schema_forms import AnyJSON
 from workflows.definition import Definition, StepSpec
 from workflows.models import Run
-from workflows.schema_forms import AnyJSON
 
 Result = TypeVar("Result")
 LOCAL_TIME = "%Y-%m-%dT%H:%M"

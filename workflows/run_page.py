@@ -7,14 +7,16 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, cached_property
 
+from agents import spent
+from agents.spent import RunSpending, Spent
 from orchestra.kernel import fragments, registry
 from orchestra.kernel.errors import NotFound
 from orchestra.kernel.inbound import PageRequest
-from workflows import items, payloads, possible, progress
+from workflows import items, partials, payloads, possible, progress
 from workflows.items import ItemList
-from workflows.models import Run, RunStatus, Step, StepStatus
+from workflows.models import PartialText, Run, RunStatus, Step, StepStatus
 from workflows.payloads import Payload
 from workflows.progress import RunProgress, StepProgress
 from workflows.run_forms import AnswerForm, PriorityForm, SignalForm
@@ -24,6 +26,7 @@ REGIONS = {
     "run-graph": "workflows/parts/run_graph.html",
     "run-steps": "workflows/parts/run_steps.html",
     "run-items": "workflows/parts/run_items.html",
+    "run-resources": "workflows/parts/run_resources.html",
     "run-side": "workflows/parts/run_side.html",
     "run-signals": "workflows/parts/run_signals.html",
     "run-payloads": "workflows/parts/run_payloads.html",
@@ -56,10 +59,12 @@ def render(
     """The page of ``run``; ``step`` is the one beside the table, ``forms`` those that were sent and had faults."""
     read: Any = SimpleLazyObject(lambda: progress.of_run(run))
     wanted = step or request.GET.get("step", "")
-    chosen: Any = SimpleLazyObject(lambda: _Chosen(read, wanted))
+    costs: Any = SimpleLazyObject(lambda: spent.of_run(run.pk))
+    chosen: Any = SimpleLazyObject(lambda: _Chosen(read, wanted, costs))
     context = {
         "run": run,
         "progress": read,
+        "costs": costs,
         "statuses": lambda: {step.name: step.status for step in read.steps},
         "topics": lambda: " ".join(f"run:{pk}" for pk in [run.pk, *_children(read)]),
         "chosen": chosen,
@@ -83,8 +88,8 @@ def render(
 class _Chosen:
     """The task beside the table, with what it was given and gave."""
 
-    def __init__(self, read: RunProgress, name: str) -> None:
-        self.progress = read
+    def __init__(self, read: RunProgress, name: str, costs: RunSpending) -> None:
+        self.progress, self.costs = read, costs
         self.step: StepProgress = read.step(name) or ("[" in name and progress.of_task(read, name)) or read.most_telling
         self.row = self.step.row
         self.agent_url = registry.link("agent", str(self.row.agent_id)) if self.row and self.row.agent_id else None
@@ -108,6 +113,25 @@ class _Chosen:
         if row.output is not None or row.status == StepStatus.SUCCEEDED:
             shown.append(payloads.of_value("Output", row.output, address["output"]))
         return shown
+
+    @property
+    def can_report(self) -> bool:
+        """Whether an agent is at work, which may tell what it has written so far."""
+        return self.row is not None and self.row.status == StepStatus.RUNNING
+
+    @cached_property
+    def partial(self) -> PartialText | None:
+        """What the call that goes on has written so far, if it tells."""
+        return partials.of_steps([self.row]).get(self.row.pk) if self.row is not None else None
+
+    @cached_property
+    def cost(self) -> Spent | None:
+        """What its calls of models have come to; nothing is asked for where the run called none."""
+        if not self.costs.total.calls:
+            return None
+        if self.step.parent:
+            return spent.of_task(self.progress.run.pk, self.step.name)
+        return self.costs.steps.get(self.step.name)
 
     @property
     def child(self) -> Run | None:

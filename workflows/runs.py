@@ -105,7 +105,8 @@ def rows_of(runs: Collection[Run], now: datetime) -> list[RunRow]:
     found = list(rows.defer("input", "output", "history", "choice").order_by("pk"))
     for step in found:
         steps[step.run_id][step.name] = step
-    situation = waiting.situation_of(found, now)
+    holding = [run for run in runs if parsed[run.version_id].resources]
+    situation = waiting.situation_of(found, now, holding)
     return [_row(run, parsed[run.version_id], steps[run.pk], situation) for run in runs]
 
 

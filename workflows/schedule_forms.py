@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 from django import forms
 from django.conf import settings
 
-from agents.forms import JSONTable
 from orchestra.kernel import secrets
 from orchestra.kernel.errors import Conflict, Invalid
+from orchestra.kernel.schema_forms import AnyJSON
 from workflows import cron
 from workflows.models import Missed, Overlap, Schedule, Workflow
 
@@ -35,7 +35,8 @@ class ScheduleForm(forms.Form):
         widget=forms.TextInput(attrs={"list": "zones", "spellcheck": "false", "autocomplete": "off"}),
         help_text="Where the clock changes, a time of the day still comes once.",
     )
-    input = JSONTable(
+    input = AnyJSON(
+        table=True,
         required=False,
         initial="{}",
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),

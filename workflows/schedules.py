@@ -292,7 +292,7 @@ def _free_name(wish: str) -> str:
 
 
 def _locked(schedule_id: int) -> Schedule:
-    rows = Schedule.objects.select_for_update(of=("self",)).select_related("workflow")
+    rows = Schedule.objects.select_for_update(no_key=True, of=("self",)).select_related("workflow")
     schedule = rows.filter(pk=schedule_id).first()
     if schedule is None:
         raise NotFound("There is no such schedule; it may have been removed, so go back to the list.")

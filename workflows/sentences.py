@@ -66,5 +66,10 @@ PHRASES: dict[str, Callable[[Event], str]] = {
     "RoutingRuleCreated": lambda event: f"{event.actor_label} added the rule {event.target_label}",
     "RoutingRuleChanged": lambda event: f"{event.actor_label} changed the rule {event.target_label}",
     "RoutingRuleRemoved": lambda event: f"{event.actor_label} removed the rule {event.target_label}",
+    "AllocationPlanned": lambda event: f"{event.actor_label} planned {event.target_label}",
+    "AllocationStarted": lambda event: f"{event.actor_label} started {event.target_label}",
+    "AllocationReleased": lambda event: f"Tasks of {event.target_label} may go to any agent now",
+    "AllocationsRemoved": lambda event: f"{event.target_label} that were done long ago were removed",
+    "AllocationFinished": lambda event: f"All tasks of {event.target_label} have ended",
     "CompletionRefused": lambda event: f"A late answer of {event.actor_label} to run #{event.parent_id} was refused",
 }

@@ -44,16 +44,22 @@ def fail(  # noqa: PLR0913  how it failed, all by name
     actor: Actor = ENGINE,
     retryable: bool = False,
     outcome: str = events.Outcome.FAILED,
+    not_before_s: float | None = None,
+    why: str = "",
 ) -> None:
-    """A try of the step failed: it is tried again if its policy says so, else its ``on_failure`` decides."""
-    was_tried = step.status == StepStatus.RUNNING or step.waits_for == WaitsFor.CHILD
+    """A try of the step failed: it is tried again if its policy says so, else its ``on_failure`` decides.
+
+    It is tried after the policy's delay, but not before ``not_before_s`` seconds, where the agent asked for that.
+    ``why`` is what the audit trail says, where that is more than the error.
+    """
+    was_tried = step.status == StepStatus.RUNNING or step.waits_for in (WaitsFor.CHILD, WaitsFor.AGENT)
     history = [*step.history, attempt(group, step, error)] if was_tried else step.history
     policy, tries = retry_of(group, step), step.attempt - step.losses
     if retryable and policy.allows(tries):
-        due = group.now + timedelta(seconds=policy.delay_after(tries))
+        due = group.now + timedelta(seconds=max(policy.delay_after(tries), not_before_s or 0))
         _try_again(group, step, due, error=error, history=history)
         group.record_step(
-            "StepRetried", step, actor=actor, reason=error, outcome=outcome, attempt=step.attempt, due=due
+            "StepRetried", step, actor=actor, reason=why or error, outcome=outcome, attempt=step.attempt, due=due
         )
         return
     policy_of_failure = "fail" if is_undo(step.name) else _spec(group, step).on_failure
@@ -62,7 +68,7 @@ def fail(  # noqa: PLR0913  how it failed, all by name
         return
     status = StepStatus.SKIPPED if policy_of_failure == "skip" else StepStatus.FAILED
     group.move(step, status, error=error, history=history)
-    group.record_step("StepFailed", step, actor=actor, reason=error, outcome=outcome, attempt=step.attempt)
+    group.record_step("StepFailed", step, actor=actor, reason=why or error, outcome=outcome, attempt=step.attempt)
     if is_undo(step.name):
         _not_undone(group, step)
 

@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from workflows import definition, expressions, settling
+from workflows import definition, expressions, reserving, settling
 from workflows.definition import StepSpec
 from workflows.expressions import ExpressionError
 from workflows.group import Group
@@ -27,8 +28,10 @@ def given(run: Run, spec: StepSpec, step: Step) -> Any:
 
 
 def start(group: Group, run: Run, spec: StepSpec) -> None:
-    """Make the step ready for an agent."""
-    _make_ready(group, run, spec, group.add(run, spec), group.context)
+    """Make the step ready for an agent, or let it wait for what it must hold."""
+    row = group.add(run, spec)
+    if not reserving.ask(group, run, spec, row):
+        _make_ready(group, run, spec, row)
 
 
 def wait(group: Group, run: Run, spec: StepSpec) -> None:
@@ -38,14 +41,39 @@ def wait(group: Group, run: Run, spec: StepSpec) -> None:
         if spec.for_each:
             _fan_out(group, run, spec, row)
             return
+    except ExpressionError as error:
+        refuse(group, row, str(error))
+        return
+    if not reserving.ask(group, run, spec, row):
+        _let_wait(group, run, spec, row)
+
+
+def go_on(group: Group, run: Run, spec: StepSpec, row: Step, value: Mapping[str, Any]) -> None:
+    """The step, or item about ``value``, was given the resources that it waited for."""
+    group.renew(row)
+    if spec.kind == "human":
+        _let_wait(group, run, spec, row)
+    else:
+        _make_ready(group, run, spec, row, value)
+
+
+def again(group: Group, run: Run, row: Step) -> None:
+    """Let dead work be tried again, with all of its tries before it."""
+    changes: dict[str, Any] = {"attempt": 0, "losses": 0, "available_at": group.now}
+    if not reserving.ask(group, run, group.definition(run).step(row.name), row, **changes):
+        group.move(row, StepStatus.READY, **changes)
+
+
+def _let_wait(group: Group, run: Run, spec: StepSpec, row: Step) -> None:
+    try:
         if spec.input is not None:
-            row.input = expressions.pick(spec.input, group.context(run))
+            row.input = expressions.pick(spec.input, _seen(group, run, spec, row))
     except ExpressionError as error:
         refuse(group, row, str(error))
         return
     waits_for, wait_s = _waiting_of(spec)
     wake_at = None if wait_s is None else group.now + timedelta(seconds=wait_s)
-    group.move(row, StepStatus.WAITING, waits_for=waits_for, wake_at=wake_at, started_at=group.now)
+    group.wait_for(row, waits_for, wake_at=wake_at, started_at=group.now)
     if spec.signal or spec.first_of:
         _take_early_signal(group, run, spec, row)
 
@@ -60,7 +88,8 @@ def start_items(group: Group, run: Run, command: StartItems) -> None:
     for index in indexes:
         row = group.add(run, spec, definition.item(spec.name, index), parent=spec.name)
         value = {spec.item_name: parent.input[index]}
-        _make_ready(group, run, spec, row, lambda of, value=value: {**group.context(of), **value}, value)
+        if not reserving.ask(group, run, spec, row, value):
+            _make_ready(group, run, spec, row, value)
 
 
 def join(group: Group, run: Run, spec: StepSpec, *, failed: str) -> None:
@@ -118,24 +147,30 @@ def signals_of(spec: StepSpec) -> set[str]:
     return ({spec.signal} if spec.signal else set()) | {branch.signal for branch in spec.first_of if branch.signal}
 
 
-def _make_ready(  # noqa: PLR0913, PLR0917  what a step and an item have in common
-    group: Group, run: Run, spec: StepSpec, row: Step, context: Any, value: Mapping[str, Any] | None = None
-) -> None:
+def _make_ready(group: Group, run: Run, spec: StepSpec, row: Step, value: Mapping[str, Any] | None = None) -> None:
+    """``value`` is what an item of a fan-out is about, under the name that its step gives it."""
+    context = partial(_seen, group, run, spec, row, value)
     try:
-        _give(row, value if spec.input is None else expressions.pick(spec.input, context(run)))
+        _give(row, value or None if spec.input is None else expressions.pick(spec.input, context()))
         if spec.kind == "workflow":
-            group.move(row, StepStatus.WAITING, waits_for=WaitsFor.CHILD, wake_at=group.now, started_at=group.now)
+            group.wait_for(row, WaitsFor.CHILD, wake_at=group.now, started_at=group.now)
             return
-        seen = context(run) if _has_templates(spec) else {}
+        seen = context() if _has_templates(spec) else {}
         _ask(row, spec.capabilities, spec.prefers, seen)
         if spec.concurrency is not None:
-            row.lock_key = _lock_key(group, run, spec, context(run))
+            row.lock_key = _lock_key(group, run, spec, context())
             row.lock_limit = spec.concurrency.limit
     except ExpressionError as error:
         refuse(group, row, str(error))
         return
     group.move(row, StepStatus.READY, available_at=group.now)
     group.ready.append(row)
+
+
+def _seen(group: Group, run: Run, spec: StepSpec, row: Step, value: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the expressions of a step see, or of an item about ``value``."""
+    held = {"resources": reserving.seen(group, run, row)} if group.definition(run).reserves else {}
+    return {**group.context(run), **(value or {}), **held}
 
 
 def _give(row: Step, input_: Any) -> None:
@@ -196,6 +231,6 @@ def _waiting_of(spec: StepSpec) -> tuple[WaitsFor, float | None]:
 
 def _take_early_signal(group: Group, run: Run, spec: StepSpec, row: Step) -> None:
     """A signal that came before its step is not lost: the step takes it as it begins to wait."""
-    taken = group.take_signal(run, signals_of(spec), row)
+    taken = group.mailbox.take(run, signals_of(spec), row)
     if taken is not None:
         signal(group, row, taken.name, taken.payload)

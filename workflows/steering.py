@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Invalid
-from workflows import advance, ports, urgency
+from workflows import advance, ports, reserving, urgency
 from workflows.beginning import PRIORITIES
 from workflows.definition import Definition, is_undo, step_of
 from workflows.group import OPEN, Group
-from workflows.models import RUN_ENDS, Run, RunStatus, StepStatus
+from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus
 
 PAUSABLE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
 ENDING = (*RUN_ENDS, RunStatus.COMPENSATING)
@@ -37,13 +37,14 @@ def cancel(group: Group, run: Run, *, by: Actor, reason: str) -> None:
 
 
 def pause(group: Group, run: Run, *, by: Actor, reason: str) -> None:
-    """Let no further step begin; calls in flight end, and their answers are kept."""
+    """Let no further step begin; calls in flight end, and their answers are kept. Who stands in line leaves it."""
     if run.status not in PAUSABLE:
         raise Conflict(f"This run {_is(run)}, so it cannot be paused.")
     for each in within(group, run):
         if each.status in PAUSABLE:
             group.move_run(each, RunStatus.PAUSED)
-            _hold(group, each, held=True)
+            tasks = _hold(group, each, held=True)
+            reserving.leave_line(group, each, tasks)
             group.record_run("RunPaused", each, reason=reason, actor=by)
 
 
@@ -53,7 +54,8 @@ def resume(group: Group, run: Run, *, by: Actor, reason: str) -> None:
     for each in within(group, run):
         if each.status == RunStatus.PAUSED:
             group.move_run(each, RunStatus.RUNNING if each.started_at is not None else RunStatus.QUEUED)
-            _hold(group, each, held=False)
+            tasks = _hold(group, each, held=False)
+            reserving.enter_line_again(group, each, tasks)
             group.record_run("RunResumed", each, reason=reason, actor=by)
             advance.proceed(group, each)
 
@@ -151,13 +153,16 @@ def _renew(group: Group, run: Run, again: Collection[str]) -> None:
         group.touch(step)
         step.choice = step.started_at = step.total = None
     if group.definition(run).takes_signals:
-        group.release_signals(run, again)
+        group.mailbox.release(run, again)
     for name in again:
         group.fans[run.pk].pop(name, None)
 
 
-def _hold(group: Group, run: Run, *, held: bool) -> None:
-    for step in group.lock_tasks(run):
+def _hold(group: Group, run: Run, *, held: bool) -> list[Step]:
+    """Keep the steps that are ready from being claimed, or let them; returns all that are open."""
+    tasks = group.lock_tasks(run)
+    for step in tasks:
         if step.status == StepStatus.READY:
             step.held = held
             group.touch(step)
+    return tasks

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, connection
 
+from agents import measures, reservations
 from orchestra.kernel import events, leases
 from orchestra.kernel.registry import Port
 from workflows import queue as tasks
@@ -29,8 +30,10 @@ ticks.register("expired leases", tasks.return_expired)
 ticks.register("runs to begin", timers.begin_due)
 ticks.register("runs past their deadline", timers.expire_runs)
 ticks.register("steps to wake", timers.wake_steps)
-ticks.register("runs within runs", relay.deliver)
+ticks.register("leases of resources", reservations.keep)
+ticks.register("runs within runs and granted resources", relay.deliver)
 ticks.register("folded refusals", events.sweep_refusals)
+ticks.register("measures of processes", measures.Sampler().tick)
 
 
 class Ticker:

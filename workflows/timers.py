@@ -6,9 +6,10 @@ Due times are indexed columns; each pass takes the most overdue first and is bou
 from collections.abc import Sequence
 from datetime import timedelta
 
+from agents.observation import CALLS
 from orchestra.kernel import events
 from orchestra.kernel.clock import database_now
-from workflows import advance, settling
+from workflows import advance, overdue, saving, settling
 from workflows.definition import StepSpec
 from workflows.group import ENGINE, Group
 from workflows.halving import each_group
@@ -71,13 +72,23 @@ def _wake_all(found: Sequence[tuple[int, int]]) -> int:
         group = Group(database_now())
         group.lock_runs([run for _, run in found])
         steps = group.lock_steps([pk for pk, _ in found])
-        for step in steps.values():
-            if step.status == StepStatus.WAITING and step.wake_at is not None and step.wake_at <= group.now:
+        woken = [step for step in steps.values() if _is_due(step, group)]
+        unanswered = [step for step in woken if step.waits_for == WaitsFor.AGENT]
+        overdue.with_agents(unanswered)
+        failed = [result for step in unanswered for result in overdue.never_answered(group, step)]
+        for step in woken:
+            if step not in unanswered:
                 _wake(group, step)
         for run in list(group.runs.values()):
             advance.proceed(group, run)
-        group.save()
+        saving.with_calls(group, failed)
+    for result in failed:
+        CALLS.observe(result.agent, result.seconds, result.fault)
     return len(found)
+
+
+def _is_due(step: Step, group: Group) -> bool:
+    return step.status == StepStatus.WAITING and step.wake_at is not None and step.wake_at <= group.now
 
 
 def _put_off(model: type[Run] | type[Step], pk: int, column: str) -> None:

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from workflows.api import allocations as allocation_endpoints
 from workflows.api import bulk as bulk_endpoints
 from workflows.api import queues as queue_endpoints
 from workflows.api import routing as routing_endpoints
@@ -10,6 +11,7 @@ from workflows.api import runs as endpoints
 from workflows.api import schedules as schedule_endpoints
 from workflows.api import tasks as task_endpoints
 from workflows.api import workflows as definitions
+from workflows.views import allocations as allocation_pages
 from workflows.views import bulk as bulk_pages
 from workflows.views import dead as dead_pages
 from workflows.views import new_run, run_actions
@@ -37,11 +39,17 @@ pages: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/output.json", views.run_payload, {"side": "output"}, name="run-output"),
     path("steps/<int:pk>/", views.step, name="step"),
     path("steps/<int:pk>/answer/", run_actions.answer, name="step-answer"),
+    path("steps/<int:pk>/text/", views.step_text, name="step-text"),
     path("steps/<int:pk>/cancel/", run_actions.cancel_step, name="step-cancel"),
     path("steps/<int:pk>/give-up/", run_actions.give_up_undoing, name="step-give-up"),
     path("steps/<int:pk>/requeue/", run_actions.requeue, name="step-requeue"),
     path("steps/<int:pk>/input.json", views.step_payload, {"side": "input"}, name="step-input"),
     path("steps/<int:pk>/output.json", views.step_payload, {"side": "output"}, name="step-output"),
+    path("allocations/", allocation_pages.all_allocations, name="allocations"),
+    path("allocations/plan/", allocation_pages.plan, name="allocation-plan"),
+    path("allocations/run/", allocation_pages.run, name="allocation-run"),
+    path("allocations/<int:pk>/", allocation_pages.allocation, name="allocation"),
+    path("allocations/<int:pk>/release/", allocation_pages.release, name="allocation-release"),
     path("workflows/", workflow_pages.workflows, name="workflows"),
     path("workflows/new/", workflow_pages.add, name="workflow-add"),
     path("workflows/validate/", workflow_pages.check, name="workflow-check"),
@@ -95,6 +103,10 @@ api: list[URLPattern | URLResolver] = [
     path("tasks/<int:pk>/complete/", task_endpoints.Complete.as_view(), name="api-task-complete"),
     path("tasks/<int:pk>/fail/", task_endpoints.Fail.as_view(), name="api-task-fail"),
     path("tasks/<int:pk>/extend/", task_endpoints.Extend.as_view(), name="api-task-extend"),
+    path("allocations/", allocation_endpoints.Allocations.as_view(), name="api-allocations"),
+    path("allocations/plan/", allocation_endpoints.PlanPage.as_view(), name="api-allocation-plan"),
+    path("allocations/<int:pk>/", allocation_endpoints.AllocationPage.as_view(), name="api-allocation"),
+    path("allocations/<int:pk>/release/", allocation_endpoints.Release.as_view(), name="api-allocation-release"),
     path("workflows/", definitions.Workflows.as_view(), name="api-workflows"),
     path("workflows/schema/", definitions.DefinitionSchema.as_view(), name="api-workflow-schema"),
     path("workflows/validate/", definitions.Validation.as_view(), name="api-workflow-validate"),

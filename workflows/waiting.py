@@ -11,12 +11,14 @@ from urllib.parse import urlencode
 from django.db.models import Count, Max, Q
 from django.urls import reverse
 
-from agents import snapshot
+from agents import resource_rows, snapshot
 from agents.dispatch import Demand
+from agents.remote import is_remote
+from agents.resource_rows import Shortage
 from agents.snapshot import Fleet
 from orchestra.kernel import pulses, registry
 from orchestra.kernel.models import Event, Role
-from workflows import queue, shortage, standing
+from workflows import queue, scarcity, shortage, standing
 from workflows.definition import UNDO, StepSpec
 from workflows.models import RUN_ENDS, Run, RunStatus, Step, StepStatus, WaitsFor
 from workflows.planner import SETTLED, Fan
@@ -25,7 +27,7 @@ from workflows.standing import Standing
 
 __all__ = ["Reason", "Situation", "of_run", "of_step", "of_unreached", "pause_of", "situation_of"]
 
-TURN = ("queued", "busy")
+TURN = ("queued", "busy", "pool_full")
 """Reasons that end when the step's turn comes, so that its place in the queue matters."""
 EXECUTOR_SILENT_S = 15.0
 """Three heartbeats: an executor that was silent for longer is not counted on."""
@@ -45,19 +47,30 @@ class Situation:
     """The newest run of each step that is a workflow, by the step."""
     standing: Standing = field(default_factory=Standing)
     """The queues of those that are ready."""
+    pools: Mapping[int, shortage.Bounds] = field(default_factory=dict)
+    shortages: Mapping[tuple[int, str], Shortage] = field(default_factory=dict)
+    """What runs and steps that wait for resources ask for, by run and step; the run itself by an empty name."""
 
 
-def situation_of(steps: Collection[Step], now: datetime) -> Situation:
-    """The situation that ``steps`` are in; of each thing only what one of them asks for is read."""
+def situation_of(steps: Collection[Step], now: datetime, runs: Collection[Run] = ()) -> Situation:
+    """The situation that ``steps`` are in; of each thing only what one of them asks for is read.
+
+    ``runs`` are those that hold resources as a whole, and so may wait for them.
+    """
     waiting = [step for step in steps if step.status == StepStatus.WAITING]
     fans = _fans_of([step for step in waiting if step.waits_for == WaitsFor.ITEMS])
     children = children_of([step.pk for step in waiting if step.waits_for == WaitsFor.CHILD])
+    holders = [(step.run_id, step.name) for step in waiting if step.waits_for == WaitsFor.RESOURCES]
+    holders += [(run.pk, "") for run in runs if run.finished_at is None]
+    shortages = resource_rows.shortages(holders)
     asks = [step for step in steps if step.waits_for == WaitsFor.AGENT or _is_due(step, now)]
     if not asks:
-        return Situation(now, fans=fans, children=children)
+        return Situation(now, fans=fans, children=children, shortages=shortages)
     executors = pulses.alive(pulses.EXECUTOR, within_s=EXECUTOR_SILENT_S).count()
     stands = standing.read([step for step in asks if step.status == StepStatus.READY], now)
-    return Situation(now, snapshot.read(), queue.in_use(), executors, fans, children, stands)
+    fleet = snapshot.read()
+    pools = shortage.pools_of(fleet)
+    return Situation(now, fleet, queue.in_use(), executors, fans, children, stands, pools, shortages)
 
 
 def _is_due(step: Step, now: datetime) -> bool:
@@ -84,7 +97,8 @@ def of_step(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reaso
     if step.status == StepStatus.COMPENSATING:
         return Reason("compensating", f"It is being undone by {step.name}{UNDO}.", _step_link(run, step.name + UNDO))
     if step.status == StepStatus.RUNNING and step.lease_expires_at and step.lease_expires_at < situation.now:
-        return Reason("lease_expired", "Its executor stopped answering; in a moment it goes back to the queue.")
+        who = "remote worker" if is_remote(step.executor) else "executor"
+        return Reason("lease_expired", f"Its {who} stopped answering; in a moment it goes back to the queue.")
     return None
 
 
@@ -98,6 +112,8 @@ def of_run(run: Run, reasons: Mapping[str, Reason | None], situation: Situation,
         return Reason("starts_at", f"It begins at {clock(run.start_at, situation.now)}.")
     if run.status == RunStatus.COMPENSATING:
         return _of_undoing(reasons)
+    if (run.pk, "") in situation.shortages:
+        return scarcity.of_holder(situation.shortages[run.pk, ""], situation.now)
     if not reasons:
         return Reason("next", "What comes next is decided on as soon as what has just happened is stored.")
     if None in reasons.values() or any(
@@ -146,13 +162,13 @@ def _of_ready(step: Step, situation: Situation) -> Reason:
         if step.error:
             return Reason("retry", f"Its next try is due at {due}, after this: {step.error}")
         return Reason("repeat", f"It is done again at {due}, for the {step.round + 1}. time.")
-    if not situation.executors:
+    demand = Demand(tuple(step.needs), tuple(step.prefers), step.planned_agent)
+    if not situation.executors and not shortage.is_for_worker(demand, situation.fleet):
         return Reason("no_executor", "No executor is alive to take it; start one with manage.py up or worker.")
     held_up = standing.hold_up(step, situation.standing, situation.now)
     if held_up is not None:
         return held_up
-    demand = Demand(tuple(step.needs), tuple(step.prefers))
-    reason = shortage.of_demand(demand, situation.fleet, situation.in_use, situation.now)
+    reason = shortage.of_demand(demand, situation.fleet, situation.in_use, situation.now, situation.pools)
     return standing.with_place(reason, step, situation.standing) if reason.code in TURN else reason
 
 
@@ -210,9 +226,15 @@ def _of_items(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Rea
 def _of_answer(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
     agent = situation.fleet.agents.get(step.agent_id or 0)
     link = registry.link("agent", str(agent.id)) if agent else None
-    return Reason(
-        "agent", f"It waits for the answer of {agent.name if agent else 'its agent'}, which took it on.", link or ""
-    )
+    until = f"; without it, that try fails at {clock(step.wake_at, situation.now)}" if step.wake_at else ""
+    name = agent.name if agent else "its agent"
+    return Reason("agent", f"It waits for the answer of {name}, which took it on{until}.", link or "")
+
+
+def _of_resources(step: Step, run: Run, spec: StepSpec, situation: Situation) -> Reason:
+    if run.status == RunStatus.PAUSED:
+        return Reason("paused", "Its run is paused; it asks for its resources again when that is resumed.")
+    return scarcity.of_holder(situation.shortages.get((step.run_id, step.name)), situation.now)
 
 
 _OF_WAITING: Mapping[WaitsFor, Callable[[Step, Run, StepSpec, Situation], Reason]] = {
@@ -223,6 +245,7 @@ _OF_WAITING: Mapping[WaitsFor, Callable[[Step, Run, StepSpec, Situation], Reason
     WaitsFor.CHILD: _of_child,
     WaitsFor.ITEMS: _of_items,
     WaitsFor.AGENT: _of_answer,
+    WaitsFor.RESOURCES: _of_resources,
 }
 
 

@@ -8,6 +8,11 @@ from agents.outcomes import Call, Outcome, Pending
 
 
 class HumanKind:
+    """Configuration: none."""
+
+    schema: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+    secrets: Mapping[str, str] = {}
+
     def faults(self, config: Mapping[str, Any]) -> list[ConfigFault]:
         return [ConfigFault(f"config.{name}", "A person has no such setting.") for name in config]
 

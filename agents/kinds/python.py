@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from agents.kinds.base import ConfigFault
+from agents.observation import CALLS
 from agents.outcomes import AgentError, Call, Done, Outcome
 from agents.threads import Threads
 
@@ -63,8 +64,15 @@ def function(name: str, *, options: Mapping[str, type] | None = None) -> Callabl
 class PythonKind:
     """Configuration: ``function`` (the registered name) and the options that the function declares."""
 
+    secrets: Mapping[str, str] = {}
+
     def __init__(self) -> None:
         self.threads = Threads()
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        function = {"type": "string", "title": "Function", "enum": sorted(FUNCTIONS)}
+        return {"type": "object", "properties": {"function": function}, "required": ["function"]}
 
     def faults(self, config: Mapping[str, Any]) -> list[ConfigFault]:
         registered = FUNCTIONS.get(str(config.get("function", "")))
@@ -84,7 +92,8 @@ class PythonKind:
         if registered.is_async:
             return Done(await registered.call(call))
         key = f"{call.key}/{call.attempt}"
-        return Done(await self.threads.run(registered.name, partial(registered.call, call), key))
+        spent = partial(CALLS.spend, call.agent) if call.agent else None
+        return Done(await self.threads.run(registered.name, partial(registered.call, call), key, spent=spent))
 
 
 def _fault_of_option(registered: Registered, name: str, value: Any) -> str:

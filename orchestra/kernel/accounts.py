@@ -127,11 +127,11 @@ def revoke_token(actor: Actor, token: ApiToken, *, reason: str = "") -> None:
 
 def _administrators() -> Any:
     """Locked, so that two administrators cannot demote each other at the same time."""
-    return User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True).order_by("pk")
+    return User.objects.select_for_update(no_key=True).filter(role=Role.ADMIN, is_active=True).order_by("pk")
 
 
 def _locked(user: User) -> User:
-    found = User.objects.select_for_update().filter(pk=user.pk).first()
+    found = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if found is None:
         raise NotFound
     return found

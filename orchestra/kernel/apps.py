@@ -10,6 +10,6 @@ class KernelConfig(AppConfig):
     def ready(self) -> None:
         from orchestra.kernel.registry import Room, links, rooms
 
-        people = Room("Settings", 900, "People", "users-group", "people", topics=("user",), role="admin")
+        people = Room("Settings", 900, "People", "user", "people", topics=("user",), role="admin")
         rooms.register("people", people)
         links.register("user", lambda pk: reverse("person", args=[pk]) if pk else None)

@@ -31,6 +31,12 @@ class OrchestraError(Exception):
         self.data = data
         super().__init__(self.detail)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer: ``retry_after_s`` among its data says from when on it is worth trying again."""
+        wait_s = self.data.get("retry_after_s")
+        return {} if wait_s is None else {"Retry-After": str(wait_s)}
+
     def as_dict(self) -> dict[str, Any]:
         """The body of the answer, the ``Error`` that GET /api/schema/ describes."""
         return {"code": self.code, "detail": self.detail, "errors": self.errors, **self.data}

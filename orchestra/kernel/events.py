@@ -231,7 +231,7 @@ def _folded(key: str) -> bool:
 
 
 def _flush(folds: Any) -> int:
-    ended = list(folds.select_for_update())
+    ended = list(folds.select_for_update(no_key=True))
     for fold in ended:
         if fold.repeats:
             _record_refusal(fold.draft, count=fold.repeats)

@@ -42,7 +42,7 @@ def _encrypted_columns() -> Iterator[tuple[type[Model], str]]:
 
 def _rotate_column(model: type[Model], column: str) -> int:
     """Read with whichever key fits and write back: the field encrypts with the newest."""
-    rows = model._base_manager.select_for_update().filter(**{f"{column}__isnull": False})
+    rows = model._base_manager.select_for_update(no_key=True).filter(**{f"{column}__isnull": False})
     stored = list(rows.values_list("pk", column))
     for pk, secret in stored:
         model._base_manager.filter(pk=pk).update(**{column: secret})

@@ -15,7 +15,9 @@ def take(name: str, holder: str, *, for_s: float) -> int | None:
     The token grows whenever the holder changes, so a late writer with an old token can be told from the new one.
     """
     with right_of_way.announced(), transaction.atomic():
-        lease, _ = Lease.objects.select_for_update().get_or_create(name=name, defaults={"expires_at": database_now()})
+        lease, _ = Lease.objects.select_for_update(no_key=True).get_or_create(
+            name=name, defaults={"expires_at": database_now()}
+        )
         now = database_now()  # after the row's lock, which may have been long in coming
         if lease.holder != holder:
             if lease.expires_at > now:

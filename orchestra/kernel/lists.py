@@ -63,6 +63,23 @@ class Exact:
         return Q(**{self.lookup: int(text) if self.whole else text})
 
 
+def by_name_or_number(text: str, prefix: str = "") -> Q:
+    """The row that has this name, or this number."""
+    named = Q(**{f"{prefix}name": text})
+    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    return named | Q(**{f"{prefix}id": int(text)}) if is_number else named
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Filters by another row, given by its name or its number."""
+
+    relation: str
+
+    def condition(self, text: str) -> Q:
+        return by_name_or_number(text, f"{self.relation}__")
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Filters by an instant; ``lookup`` says how, for example ``created_at__gte``."""

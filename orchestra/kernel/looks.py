@@ -59,6 +59,10 @@ _COMMON = {
     "timed_out": Look("clock-x", WAITING),
     "withdrawn": Look("corner-up-left", NEUTRAL),
     "denied": Look("lock", FAILED),
+    # reservations
+    "held": Look("lock", RUNNING),
+    "released": _DONE,
+    "expired": Look("clock-x", WAITING),
     # replies
     "sent": Look("send", SUCCEEDED),
     "undeliverable": Look("mail-off", WAITING),

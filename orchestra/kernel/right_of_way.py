@@ -26,15 +26,19 @@ _thread = threading.local()
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Announce that this thread wants to write, and wait for its turn; the turn ends with the block."""
-    if not _applies():
+    """Announce that this thread wants to write, and wait for its turn; the turn ends with the outermost block."""
+    if not _applies() or getattr(_thread, "has_turn", False):
         yield
         return
     with _file("announced") as announcement, _file("turn") as turn:
         if not getattr(_thread, "gives_way", False):
             fcntl.flock(announcement, fcntl.LOCK_SH)
         _wait_for(turn, TURN_WITHIN_S)
-        yield
+        _thread.has_turn = True
+        try:
+            yield
+        finally:
+            _thread.has_turn = False
 
 
 @contextmanager

@@ -180,7 +180,7 @@ def _seen(request: PageRequest, page: str) -> list[SavedFilter]:
 def _seen_by(actor: Actor, pk: int) -> SavedFilter:
     """The filter, if this person may know of it; others' private ones do not exist for them."""
     mine = Q(user=actor.id) if actor.id.isdigit() else Q()
-    kept = SavedFilter.objects.select_for_update().filter(mine | Q(is_shared=True), pk=pk).first()
+    kept = SavedFilter.objects.select_for_update(no_key=True).filter(mine | Q(is_shared=True), pk=pk).first()
     if kept is None:
         raise NotFound("There is no such filter; it may have been removed, so reload the list.")
     return kept
@@ -196,7 +196,7 @@ def _own(actor: Actor, pk: int) -> SavedFilter:
 
 def _locked_owner(actor: Actor) -> User:
     """The person, locked, so that two browsers cannot make two defaults."""
-    owner = User.objects.select_for_update().filter(pk=actor.id).first() if actor.kind == "person" else None
+    owner = User.objects.select_for_update(no_key=True).filter(pk=actor.id).first() if actor.kind == "person" else None
     if owner is None:
         raise Forbidden("Only people keep filters; sign in as one.", permission="filters.save")
     return owner

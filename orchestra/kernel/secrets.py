@@ -51,10 +51,15 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
+def is_secret(name: str) -> bool:
+    """Whether what has this name is hidden."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def mask(value: Any) -> Any:
     """A copy of a JSON-like value in which everything under a secret's name reads ``••••``."""
     if isinstance(value, Mapping):
-        return {key: MASK if _SECRET_NAME.search(str(key)) and item else mask(item) for key, item in value.items()}
+        return {key: MASK if is_secret(str(key)) and item else mask(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [mask(item) for item in value]
     return value

@@ -100,12 +100,11 @@ def answer(request: HttpRequest, error: OrchestraError) -> HttpResponse:
 def shown(request: HttpRequest, error: OrchestraError) -> HttpResponse:
     """``error`` as a page, as a part of one, or as JSON."""
     if wants_json(request):
-        return JsonResponse(error.as_dict(), status=error.status)
+        return JsonResponse(error.as_dict(), status=error.status, headers=error.headers)
     context = {"detail": error.detail, "errors": error.errors, "back": page_before(request)}
-    if wants_part(request):
-        return render(request, "errors/part.html", context, status=error.status)
-    template = select_template([f"errors/{error.status}.html", "errors/400.html"])
-    return HttpResponse(template.render(context, request), status=error.status)
+    names = ["errors/part.html"] if wants_part(request) else [f"errors/{error.status}.html", "errors/400.html"]
+    template = select_template(names)
+    return HttpResponse(template.render(context, request), status=error.status, headers=error.headers)
 
 
 def page_before(request: HttpRequest) -> str:

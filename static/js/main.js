@@ -1,12 +1,14 @@
 // Everything that a page does by itself begins here; without it pages still work, by links and forms.
 
 import { startAutosave } from "./autosave.js";
+import { startCharts } from "./chart.js";
 import { startClock } from "./clock.js";
 import { startDialogs } from "./dialog.js";
 import { startEditor } from "./editor.js";
 import { startForms } from "./forms.js";
 import { startGraph } from "./graph.js";
 import { startKeys } from "./keys.js";
+import { startLiveText } from "./live-text.js";
 import { startNav } from "./nav.js";
 import { startPalette } from "./palette.js";
 import { startRecent } from "./recent.js";
@@ -25,7 +27,9 @@ startEditor();
 startAutosave();
 startGraph();
 startKeys();
+startLiveText();
 startClock();
+startCharts();
 startSelection();
 startPalette();
 startRecent();

@@ -10,6 +10,7 @@ export class Regions {
   #options;
   #dirty = new Set();
   #skipped = new Set(); // refreshed but for what the person is at; due again once they let go
+  #fetchedAt = new Map(); // by region
   #released = new Set(); // the person asked to see the rows that were held back
   #timer = null;
   #busy = false;
@@ -93,7 +94,14 @@ export class Regions {
     const known = [...this.#dirty].map((id) => document.getElementById(id)).filter(Boolean);
     this.#dirty = new Set(known.map((region) => region.id));
     const wanted = this.paused ? known.filter((region) => this.#released.has(region.id)) : known;
-    return wanted.filter((region) => this.#released.has(region.id) || holdOf(region) !== ALL).map((region) => region.id);
+    const ready = wanted.length === this.all().length ? wanted : wanted.filter((region) => !this.#rests(region));
+    return ready.filter((region) => this.#released.has(region.id) || holdOf(region) !== ALL).map((region) => region.id);
+  }
+
+  /** Whether it was fetched less than its `data-rest` seconds ago: what costs much and changes little need not come at once. */
+  #rests(region) {
+    const since = performance.now() - (this.#fetchedAt.get(region.id) ?? 0);
+    return !this.#released.has(region.id) && since < Number(region.dataset.rest ?? 0) * 1000;
   }
 
   async #fetch(ids) {
@@ -102,7 +110,10 @@ export class Regions {
     const address = location.href;
     const all = ids.length === this.all().length;
     const known = this.#options.known();
-    for (const id of ids) this.#dirty.delete(id);
+    for (const id of ids) {
+      this.#dirty.delete(id);
+      this.#fetchedAt.set(id, began);
+    }
     try {
       const html = await this.#options.fetchRegions(ids, this.#seenIn(ids));
       if (address === location.href) this.#apply(ids, html);

@@ -4,10 +4,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from orchestra.kernel.models import Role
+from tests.conftest import PASSWORD as THEIR_PASSWORD
 from tests.orchestra.running_tree import RunningTree, manage, wait_until
 
 PASSWORD = "correct horse battery"
@@ -36,7 +39,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTree]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver's event loop lives in this thread
         yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
@@ -68,3 +72,25 @@ def import_file(product: RunningTree, tmp_path: Path) -> Callable[[str], None]:
         assert manage(product.folder, "import_inquiries", str(file)).wait(60) == 0
 
     return load
+
+
+@pytest.fixture
+def open_as_ada(chromium: Browser, live_server: Any, make_user: Callable[..., Any]) -> Iterator[Callable[..., Page]]:
+    """``open_as_ada("dark", 320)``: an administrator's browser of that scheme and width, on the test's own server."""
+    make_user("ada", Role.ADMIN, first_name="Ada")
+    with ExitStack() as browsers:
+
+        def open_(scheme: Literal["light", "dark"] = "light", width: int = 1440) -> Page:
+            viewport = ViewportSize(width=width, height=900)
+            context = browsers.enter_context(
+                chromium.new_context(base_url=live_server.url, color_scheme=scheme, viewport=viewport)
+            )
+            page = context.new_page()
+            page.goto("/login/")
+            page.fill("[name=username]", "ada")
+            page.fill("[name=password]", THEIR_PASSWORD)
+            page.click("main button")
+            page.wait_for_url("**/")
+            return page
+
+        yield open_

@@ -1,35 +1,23 @@
 """The editor of definitions in chromium: written with a mistake, told of it, mended, published; nothing lost."""
 
-import shutil
-from pathlib import Path
-
 import pytest
-from django.conf import settings
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from agents import fleet
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
+from tests.acceptance.barriers import AXE, RULES
 from tests.agents import functions  # noqa: F401  registers the functions
 from tests.conftest import PASSWORD
 from workflows import definitions
 from workflows.models import WorkflowVersion
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(settings.BASE_DIR) / "static/vendor/axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LATEST_MS = 30_000
 SYSTEM = Actor.system("test")
 GOOD = "name: parcels\nsteps:\n  - name: label\n    capabilities: [work]\n"
 MISTAKEN = GOOD + "\n  - name: hand_over\n    capabilities: [work]\n    needs: [lable]\n"
 WORDS = "[data-editor-words]"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver's event loop lives in this thread
-        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 """Lists, search and command palette in chromium: what a person at the keyboard does with them all day."""
 
-import shutil
-from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from django.conf import settings
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from agents import fleet
 from orchestra.kernel import saved_filters
 from orchestra.kernel.access import Actor, actor_of
 from orchestra.kernel.models import Role, SavedFilter
+from tests.acceptance.barriers import barriers
 from tests.agents import functions  # noqa: F401  registers the functions
 from tests.conftest import PASSWORD
 from tests.silent_writes import arranged
@@ -19,16 +17,7 @@ from workflows import definitions
 from workflows.models import Run
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(settings.BASE_DIR) / "static/vendor/axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LATEST_MS = 30_000  # without WebSockets, as here, the page asks every 5 s
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver's event loop lives in this thread
-        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture
@@ -224,12 +213,6 @@ def test_a_filter_is_saved_opened_and_removed(page, start):
     page.click("[aria-label='Remove Broken ones']")
     expect(page.locator(".saved-filters")).to_have_count(0)
     assert not SavedFilter.objects.exists()
-
-
-def barriers(page):
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
-    return [f"{fault['id']}: {node['html'][:120]}" for fault in found for node in fault["nodes"]]
 
 
 def test_search_palette_and_saved_filters_pass_the_accessibility_rules(page, start, olga, scheme):

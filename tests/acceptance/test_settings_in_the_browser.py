@@ -1,27 +1,14 @@
 """The pages of people, the admin and the API page in chromium: nothing blocked by the policy, readable by everyone."""
 
-import shutil
-from pathlib import Path
-
 import pytest
-from django.conf import settings
-from playwright.sync_api import sync_playwright
 
 from orchestra.kernel.models import Role, User
+from tests.acceptance.barriers import barriers
 from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(settings.BASE_DIR) / "static/vendor/axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OWN = ["/settings/tokens/", "/settings/people/", "/settings/people/{ada}/", "/settings/password/", "/nowhere/"]
 LIBRARIES = ["/admin/", "/admin/kernel/user/", "/admin/kernel/user/{ada}/change/", "/admin/kernel/event/", "/api/docs/"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # the driver's event loop lives in this thread
-        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -47,12 +34,9 @@ def visit(page, address):
     page.wait_for_load_state("networkidle")
 
 
-def barriers(page, address):
-    """What axe finds on a page, as readable lines."""
+def barriers_at(page, address):
     visit(page, address)
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
-    return [f"{fault['id']}: {node['html'][:120]}" for fault in found for node in fault["nodes"]]
+    return barriers(page)
 
 
 def complaints(page, address):
@@ -62,7 +46,7 @@ def complaints(page, address):
 
 
 def test_own_pages_pass_the_accessibility_rules(page):
-    assert {address: barriers(page, address) for address in OWN} == {address: [] for address in OWN}
+    assert {address: barriers_at(page, address) for address in OWN} == {address: [] for address in OWN}
 
 
 def test_nothing_is_blocked_by_the_policy_and_no_script_fails(page):

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 from typing import Any
 
 from agents.kinds.python import function
@@ -85,6 +86,15 @@ async def cancels_itself(call: Call) -> dict[str, Any]:
 def stuck(call: Call) -> dict[str, Any]:
     """Wait until the test releases it, whatever the time limit says."""
     release.wait(10)
+    return {}
+
+
+@function("test.spin")
+def spin(call: Call) -> dict[str, Any]:
+    """Use 10 ms of processor time."""
+    until = time.thread_time() + 0.01
+    while time.thread_time() < until:
+        pass
     return {}
 
 

@@ -1,7 +1,8 @@
 import pytest
+from django.utils import timezone
 
-from agents import fleet
-from agents.models import Agent
+from agents import fleet, measures
+from agents.models import Agent, AgentMeasure, AgentProcess
 from tests.agents.conftest import SYSTEM
 from tests.audit import last_event
 
@@ -39,3 +40,19 @@ def test_agents_are_not_changed_past_the_verbs(make_agent, as_, admin_user):
 
     assert Agent.objects.get().name == "writer"
     assert last_event().number > number
+
+
+@pytest.mark.parametrize("table", ["agenthealth", "agentprocess", "agentmeasure"])
+def test_breakers_processes_and_measures_are_only_looked_at(make_agent, as_, admin_user, table):
+    agent, now = make_agent("writer"), timezone.now()
+    AgentProcess.objects.create(agent=agent, holder="executor:oak:7", lease_expires_at=now)
+    measures.observe(agent.pk, 0.2)
+    measure = AgentMeasure.objects.get()
+    row = {"agenthealth": agent.health, "agentprocess": agent.process, "agentmeasure": measure}[table]
+    browser, page = as_(admin_user), f"/admin/agents/{table}/"
+
+    assert "writer" in browser.get(page).content.decode()
+    assert browser.get(f"{page}{row.pk}/change/").status_code == 200
+    assert browser.get(f"{page}add/").status_code == 403
+    assert browser.post(f"{page}{row.pk}/change/", {}).status_code == 403
+    assert browser.post(f"{page}{row.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -33,8 +33,11 @@ def test_an_agent_is_shown_with_breaker_statistics_and_load(make_agent, api, vie
         "response_time": 0.0,
         "throughput_per_min": 0.0,
         "error_rate": 0.0,
+        "response_p50": None,
+        "response_p95": None,
         "memory_bytes": None,
         "cpu_percent": None,
+        "measured_of": None,
         "calls": 0,
         "failures": 0,
     }

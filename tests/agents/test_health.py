@@ -133,28 +133,52 @@ def test_silence_counts_as_a_failure(make_agent):
 
 
 def test_an_open_breaker_lets_no_probe_through_before_its_time(broken):
-    assert not health.take_probe(broken.pk, NOON + seconds(59))
+    assert not health.take_probe(broken.pk, NOON + seconds(59), within_s=30)
     assert state_of(broken).circuit == Circuit.OPEN
 
 
 def test_one_probe_is_let_through_and_no_second_while_it_is_out(broken):
-    assert health.take_probe(broken.pk, NOON + seconds(61))
-    assert not health.take_probe(broken.pk, NOON + seconds(62))
+    assert health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
+    assert not health.take_probe(broken.pk, NOON + seconds(62), within_s=30)
 
     assert state_of(broken).circuit == Circuit.HALF_OPEN
     assert actions()[-1] == "CircuitHalfOpened"
 
 
+def test_no_second_probe_follows_while_the_first_may_still_be_answered(broken, settings):
+    assert health.take_probe(broken.pk, NOON + seconds(61), within_s=600)
+
+    over = 61 + 600 + settings.LEASE_S
+    assert not health.take_probe(broken.pk, NOON + seconds(over - 1), within_s=600)
+    assert health.take_probe(broken.pk, NOON + seconds(over), within_s=600)
+
+
+def test_a_probe_known_to_be_lost_is_replaced_after_the_recovery_time_however_long_it_might_have_taken(broken):
+    health.take_probe(broken.pk, NOON + seconds(61), within_s=86_400)
+    merge(Result(broken.pk, 0.0, Fault.LOST, was_probe=True), at=NOON + seconds(70))
+
+    assert state_of(broken).circuit == Circuit.HALF_OPEN
+    assert not health.take_probe(broken.pk, NOON + seconds(129), within_s=30)
+    assert health.take_probe(broken.pk, NOON + seconds(130), within_s=30)
+
+
+def test_a_breaker_that_a_failed_probe_opens_again_has_been_open_since_it_first_opened(broken):
+    health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
+    merge(failed(broken, was_probe=True), at=NOON + seconds(62))
+
+    assert (state_of(broken).circuit, state_of(broken).opened_at) == (Circuit.OPEN, NOON)
+
+
 def test_a_probe_that_was_lost_is_followed_by_another_after_the_recovery_time(broken):
-    health.take_probe(broken.pk, NOON + seconds(61))
+    health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
     merge(Result(broken.pk, 0.0, Fault.LOST, was_probe=True))
 
-    assert health.take_probe(broken.pk, NOON + seconds(122))
+    assert health.take_probe(broken.pk, NOON + seconds(122), within_s=30)
 
 
 @pytest.mark.parametrize("fault", [None, Fault.CALLER])
 def test_an_answered_probe_closes_the_breaker(broken, fault):
-    health.take_probe(broken.pk, NOON + seconds(61))
+    health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
 
     merge(Result(broken.pk, 0.2, fault, was_probe=True), at=NOON + seconds(62))
 
@@ -164,7 +188,7 @@ def test_an_answered_probe_closes_the_breaker(broken, fault):
 
 
 def test_a_failed_probe_opens_it_again_for_the_whole_recovery_time(broken):
-    health.take_probe(broken.pk, NOON + seconds(61))
+    health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
 
     merge(failed(broken, "still down", was_probe=True), at=NOON + seconds(62))
 
@@ -268,7 +292,7 @@ def test_exactly_one_of_eight_workers_gets_the_probe(broken):
         connection.ensure_connection()
         together.wait()
         try:
-            return health.take_probe(broken.pk, NOON + seconds(61))
+            return health.take_probe(broken.pk, NOON + seconds(61), within_s=30)
         finally:
             connection.close()
 

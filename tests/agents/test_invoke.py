@@ -1,5 +1,6 @@
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -137,6 +138,22 @@ async def test_an_answer_that_cannot_be_stored_is_a_failure_that_no_retry_mends(
 
 async def test_a_pair_is_as_good_as_a_list():
     assert await call("test.answer", "tuple") == Done(functions.ANSWERS["tuple"])
+
+
+@pytest.mark.parametrize(
+    "secret", ["Bearer t0p-secret", "X-API-Key: t0p-secret", "t0p-secret", "Basic  t0p-secret", {"not": "a text"}]
+)
+async def test_no_secret_of_a_call_stands_in_what_is_said_of_it(secret, settings):
+    settings.OPENAI_API_KEY = "sk-of-the-settings"
+    said = "t0p-secret, sk-of-the-settings and ab were not right."
+    asked = replace(
+        call_of("test.fail", {"message": said, "retryable": True, "fault": "agent"}),
+        secrets={"authorization": secret, "short": "ab", "empty": ""},
+    )
+    outcome = await invoke("python", asked, timeout_s=5)
+
+    first = "t0p-secret" if isinstance(secret, dict) else "••••"
+    assert outcome.message == f"{first}, •••• and ab were not right."
 
 
 def test_an_answer_just_within_the_limit_passes():

@@ -14,12 +14,13 @@ from tests.audit import last_event
 from tests.silent_writes import arranged
 
 pytestmark = pytest.mark.django_db
-QUERIES = 17
-"""Session, person, newest event; 10 bounded counts for the chips; agents, capabilities, the clock, calls in flight."""
+QUERIES = 24
+"""Session, person, newest event; 10 bounded counts for the chips, one for pools; agents, capabilities, the clock, calls
+in flight, the last hour, what was spent today."""
 FORM = {
     "name": "writer",
-    "function": "test.echo",
-    "options": '{"greeting": "hello", "times": 2}',
+    "config.function": "test.echo",
+    "config": '{"greeting": "hello", "times": 2}',
     "capabilities": "draft, billing",
     "max_concurrency": "4",
     "failure_threshold": "5",
@@ -100,7 +101,7 @@ def test_chips_count_what_they_would_find_and_leave_out_what_would_find_nothing(
 def test_a_capability_that_is_asked_for_can_be_taken_away_again(make_agent, as_, viewer):
     make_agent("writer", ["draft"])
 
-    chip = as_(viewer).get("/agents/?capability=draft&status=online").context["listing"].taken
+    [chip] = as_(viewer).get("/agents/?capability=draft&status=online").context["listing"].taken
 
     assert (chip.label, chip.url) == ("can do draft", "?status=online")
 
@@ -181,9 +182,9 @@ def test_saving_the_form_as_it_is_shown_leaves_secrets_as_they_are(make_agent, a
     with arranged():
         Agent.objects.update(config={"function": "test.keeper", "api_key": "sk-1"})
     browser = as_(admin_user)
-    options = browser.get(f"/agents/{agent.pk}/edit/").context["form"]["options"].value()
+    options = browser.get(f"/agents/{agent.pk}/edit/").context["form"]["config"].value()
 
-    browser.post(f"/agents/{agent.pk}/edit/", FORM | {"function": "test.keeper", "options": options})
+    browser.post(f"/agents/{agent.pk}/edit/", FORM | {"config.function": "test.keeper", "config": options})
 
     assert Agent.objects.get().config == {"function": "test.keeper", "api_key": "sk-1"}
 
@@ -243,11 +244,13 @@ def test_a_person_needs_no_function(as_, admin_user):
     ("field", "value", "message"),
     [
         ("name", "", "This field is required."),
-        ("options", "{", "This is not JSON"),
-        ("options", "[1]", "Give a table"),
-        ("options", '{"times": "two"}', "Give a whole number."),
-        ("options", '{"volume": 1}', "test.echo has no such option"),
-        ("function", "os.system", "Select a valid choice"),
+        ("config", "{", "This is not JSON"),
+        ("config", "[1]", "Give a table"),
+        ("config", '{"times": "two"}', "times: Give a whole number."),
+        ("config", '{"volume": 1}', "test.echo has no such option"),
+        ("config.function", "os.system", "Select a valid choice"),
+        ("capabilities", "x" * 101, "Give a name of 1 to 100 characters"),
+        ("capabilities", " ".join(f"c{number}" for number in range(10_000)), "Name at most 100 capabilities"),
         ("max_concurrency", "0", "Give a whole number from 1 to 100,000."),
         ("recovery_s", "many", "Enter a whole number."),
     ],
@@ -269,10 +272,10 @@ def test_a_name_that_is_taken_is_said_beside_the_field(make_agent, as_, admin_us
 
 def test_a_field_is_checked_as_it_is_left(as_, admin_user):
     answer = as_(admin_user).post(
-        "/agents/add/", FORM | {"options": '{"times": "two"}'}, headers={"X-Validate": "options"}
+        "/agents/add/", FORM | {"config": '{"times": "two"}'}, headers={"X-Validate": "config"}
     )
 
-    assert answer.json() == {"errors": [{"path": "options", "message": "Give a whole number."}]}
+    assert answer.json() == {"errors": [{"path": "config", "message": "times: Give a whole number."}]}
     assert not Agent.objects.exists()
 
 
@@ -280,9 +283,9 @@ def test_an_administrator_changes_an_agent(make_agent, as_, admin_user):
     agent = make_agent("writer", ["draft"])
     browser = as_(admin_user)
     initial = browser.get(f"/agents/{agent.pk}/edit/").context["form"].initial
-    assert (initial["name"], initial["function"], initial["capabilities"]) == ("writer", "test.echo", ["draft"])
+    assert (initial["name"], initial["config.function"], initial["capabilities"]) == ("writer", "test.echo", ["draft"])
 
-    browser.post(f"/agents/{agent.pk}/edit/", FORM | {"name": "poet", "options": ""})
+    browser.post(f"/agents/{agent.pk}/edit/", FORM | {"name": "poet", "config": ""})
 
     agent.refresh_from_db()
     assert (agent.name, agent.config) == ("poet", {"function": "test.echo"})
@@ -341,9 +344,3 @@ def test_a_test_needs_json(make_agent, as_, operator):
     form = as_(operator).post(f"/agents/{agent.pk}/test/", {"input": "hello"}).context["form"]
 
     assert "This is not JSON" in form.errors["input"][0]
-
-
-def test_a_person_is_not_tested(make_agent, as_, operator):
-    agent = make_agent("support", kind="human")
-
-    assert as_(operator).post(f"/agents/{agent.pk}/test/", {"input": "{}"}).status_code == 409

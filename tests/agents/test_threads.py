@@ -63,3 +63,18 @@ async def test_a_call_that_is_cancelled_before_its_turn_never_runs(stuck_release
     await threads.run("nap", nap, "3")
 
     assert (ran, threads.abandoned) == ([], {})
+
+
+async def test_the_processor_time_of_a_call_is_told_and_waiting_is_none():
+    threads, spent = Threads(), []
+
+    def work() -> None:
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+
+    await threads.run("work", work, "1", spent=spent.append)
+    await threads.run("nap", lambda: time.sleep(0.2), "2", spent=spent.append)
+
+    assert spent[0] >= 0.02
+    assert spent[1] < 0.1

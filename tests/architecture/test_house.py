@@ -67,6 +67,29 @@ def test_only_transition_tables_write_a_status():
     assert writes == []
 
 
+LOCKED_WITH_THEIR_KEYS = {
+    ("agents/fleet.py", "remove_members"): "they are removed, so nothing may come to refer to them"
+}
+
+
+def test_rows_are_locked_without_their_keys():
+    """At its commit a transaction that refers to a row waits for whoever locked the key, while all wait for its audit.
+
+    Only what removes rows locks their keys, and says so in the list.
+    """
+    with_keys = {
+        (str(path.relative_to(ROOT)), function.name)
+        for path, tree in trees()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "select_for_update"
+        if not any(word.arg == "no_key" for word in node.keywords)
+    }
+
+    assert with_keys == set(LOCKED_WITH_THEIR_KEYS)
+
+
 def status_fields() -> set[str]:
     """The fields that some ``Machine`` guards."""
     machines = [

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents import snapshot
 from agents.invoke import invoke
+from agents.kinds import KINDS
 from agents.kinds.python import FUNCTIONS
 from agents.outcomes import AgentError, Call
 from workflows import definitions, queue
@@ -18,7 +19,7 @@ from workflows.advance import Result
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "adding-an-agent.md").read_text()
 CODE = re.search(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)[1]
-AGENT, WORKFLOW, RUN = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL))
+AGENT, WORKFLOW, RUN, SERVICE = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL))
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +61,18 @@ def test_the_example_runs_from_the_code_to_its_first_result(registered, api, adm
     run = client.get(f"/api/v1/runs/{started.json()['id']}/").json()
     assert (run["status"], run["output"]) == ("succeeded", {"price": 9.0})
     assert run["steps"][0]["agent"] == "postage-1"
+
+
+def test_the_service_of_the_example_can_be_added_and_its_key_is_kept_to_itself(api, admin_user):
+    answer = api(admin_user).post("/api/v1/agents/", SERVICE)
+
+    assert answer.status_code == 201
+    assert answer.json()["secret_names"] == ["signing_key"]
+    assert SERVICE["secrets"]["signing_key"] not in answer.content.decode()
+
+
+def test_every_kind_of_agent_is_named_with_what_it_is():
+    assert set(re.findall(r"^\| `(\w+)` \|", DOCUMENT.partition("## 1.")[0], re.MULTILINE)) == set(KINDS)
 
 
 def test_the_example_refuses_what_it_says_it_refuses(registered):

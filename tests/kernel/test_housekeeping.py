@@ -66,5 +66,5 @@ def test_it_is_planned_hourly_by_the_name_of_its_function():
 
 
 def test_it_needs_few_statements_when_there_is_nothing_to_do(django_assert_max_num_queries):
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(28):
         housekeeping.tidy()

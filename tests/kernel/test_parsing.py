@@ -65,5 +65,13 @@ def test_the_place_of_a_control_character_is_given_for_programs():
     assert error.value.errors[0]["path"] == "lines[0].sku"
 
 
+def test_what_others_said_is_cleaned_where_that_is_wanted():
+    body = b'{"error": "a\\u001b\\ud800b", "lease": 7, "output": {"text": "c\\u0007"}}'
+    with pytest.raises(BadRequest, match=r"output\.text holds a control character"):
+        read_object(body, cleans=True)
+
+    assert read_object(body.replace(b"\\u0007", b""), cleans=True)["error"] == "a��b"
+
+
 def test_a_whole_emoji_is_text():
     assert read_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "😀"}

@@ -52,6 +52,7 @@ def test_a_name_in_the_file_that_is_no_setting_stops_the_start(root):
         ("DATABASE_URL", "mysql://localhost/x"),
         ("REDIS_URL", "localhost:6379"),
         ("EMAIL_URL", "mail.example.com"),
+        ("OUTGOING_ALLOWED", "agent.internal, 10.0.0.0/33"),
         ("LOG_LEVEL", "LOUD"),
         ("TIME_ZONE", "Mars/Base"),
         ("TIME_ZONE", "../etc/passwd"),
@@ -60,6 +61,31 @@ def test_a_name_in_the_file_that_is_no_setting_stops_the_start(root):
 def test_a_value_that_cannot_be_read_is_named(tmp_path, name, value):
     with pytest.raises(ImproperlyConfigured, match=f"{name}: give"):
         env.read(tmp_path, NEEDED | {name: value})
+
+
+def test_commands_are_lists_of_words_by_name(tmp_path):
+    (tmp_path / ".env").write_text(
+        'SECRET_KEY=s\nENCRYPTION_KEYS=k\nCOMMANDS={"ocr": ["ocr-agent", "--pool", "{pool}"]}\n'
+    )
+
+    assert env.read(tmp_path, {})["COMMANDS"] == {"ocr": ["ocr-agent", "--pool", "{pool}"]}
+    assert env.read(tmp_path, NEEDED | {"COMMANDS": ""})["COMMANDS"] == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("{", "it is not JSON at character 2"),
+        ("[]", "give a JSON table"),
+        ('{"ocr": "ocr-agent --quiet"}', "'ocr' must be a list of words"),
+        ('{"ocr": []}', "'ocr' must be a list of words"),
+        ('{"ocr": ["ocr", 1]}', "'ocr' must be a list of words"),
+        ('{"OCR agent": ["ocr"]}', "'OCR agent' is not a name"),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_named(tmp_path, value, fault):
+    with pytest.raises(ImproperlyConfigured, match=f"COMMANDS: .*{fault}"):
+        env.read(tmp_path, NEEDED | {"COMMANDS": value})
 
 
 def test_all_faults_are_told_in_one_message(tmp_path):

@@ -1,6 +1,7 @@
 """Workflows, agents and a scripted executor for the tests of the engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
 from tests.agents import functions  # noqa: F401  registers the functions
 from tests.silent_writes import arranged
+from tests.workflows import real_executors
 from workflows import definitions, engine, queue, relay, ticker
 from workflows.advance import Result
 from workflows.definition import UNDO, is_undo, step_of
@@ -42,6 +44,19 @@ def begin(publish: Callable[..., WorkflowVersion], worker: Agent) -> Callable[..
         return engine.start("flow", input_, by=OPERATOR)
 
     return start
+
+
+@pytest.fixture
+def executors() -> Iterator[Callable[..., Any]]:
+    """``executors(LEASE_S="6")`` starts one more executor in a process of its own."""
+    with real_executors.starting() as start:
+        yield start
+
+
+@pytest.fixture
+def own_slots(settings: Any, tmp_path: Path) -> None:
+    """Slots of this host that no other process of the suite takes."""
+    settings.DATA_DIR = tmp_path
 
 
 @pytest.fixture

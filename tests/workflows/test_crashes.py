@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agents.models import Agent
+from agents.models import Agent, Resource
 from agents.outcomes import Done, Failed, Fault, Outcome
 from orchestra.kernel.models import Event
+from tests.workflows import stock_of_resources as stock
 from tests.workflows.conftest import OPERATOR, SYSTEM, Script
 from workflows import definitions, engine, expressions, queue, relay, ticker
 from workflows.advance import Result
@@ -54,6 +55,8 @@ def flows(draw: st.DrawFn) -> list[dict[str, Any]]:
         step["when"] = draw(st.sampled_from(["true", "true", "false", "nobody.knows"]))
         if "capabilities" in step:
             step["retry"] = {"attempts": draw(st.integers(1, 2)), "delay": 0}
+        if draw(st.booleans()):
+            step["resources"] = [{"type": "bench"}]
         if draw(st.booleans()) and "workflow" not in step:
             step["compensate"] = {"capabilities": ["work"], "retry": {"attempts": 2, "delay": 0}}
         steps.append(step)
@@ -179,6 +182,7 @@ def check_events(run: Run) -> None:
     assert set(Counter(ends.values_list("target_id", flat=True)).values()) <= {1}
     assert not Run.objects.exclude(status__in=RUN_ENDS).exists(), "nothing is left under way"
     assert not Step.objects.filter(status__in=("ready", "running", "waiting")).exists()
+    assert (stock.used(), stock.in_line()) == ({}, []), "all that was held is free"
 
 
 @given(st.data(), st.integers(), st.integers())
@@ -193,6 +197,8 @@ def test_dying_at_any_commit_changes_nothing_of_the_end(
     worker: Agent, data: st.DataObject, one: int, other: int
 ) -> None:
     definitions.publish("inner", INNER, by=SYSTEM, allow_unknown=True)
+    if not Resource.objects.exists():
+        stock.add("Bench 1", capacity=2)
     steps = data.draw(flows())
     names = [step["name"] for step in steps] + [f"{step['name']}[{n}]" for step in steps for n in range(3)]
     names += ["in", "out", *(undo(name) for name in names)]

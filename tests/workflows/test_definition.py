@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agents.granting import Line
 from orchestra.kernel.errors import Invalid
 from orchestra.kernel.retry import RetryPolicy
 from workflows.definition import Branch, CompensateSpec, ConcurrencySpec, HumanSpec, RepeatSpec
@@ -139,6 +140,12 @@ WAIT = {"name": "one", "wait": "5m"}
         (step(retry={"attempts": True}), "retry.attempts"),
         (step(resources=[{}]), "resources[0].type"),
         (step(resources=[{"type": "bench", "units": 0}]), "resources[0].units"),
+        (step(resources=[{"type": "bench", "units": 1.5}]), "resources[0].units"),
+        (step(resources=[{"type": "bench", "specs": ["large"]}]), "resources[0].specs"),
+        (step(resources=[{"type": "bench", "specs": {"size": {"above": 5}}}]), "resources[0].specs.size"),
+        (step(resources=[{"type": "bench", "specs": {"size": {"in": []}}}]), "resources[0].specs.size.in"),
+        (step(resources=[{"type": "bench", "specs": {"size": {"at_least": "5"}}}]), "resources[0].specs.size.at_least"),
+        (step(resources=[{"type": "bench", "specs": {"size": {"range": [8, 2]}}}]), "resources[0].specs.size.range"),
         (step(resources=[{"type": "bench"}, {"type": "bench"}]), "resources[1].name"),
         (step(resources=["bench"]), "resources[0]"),
         (step(actions=[{"operation": "ship"}]), "actions[0].entity"),
@@ -208,7 +215,7 @@ def test_everything_that_a_step_can_say_is_read() -> None:
     assert read.concurrency == ConcurrencySpec("order.email", 2)
     assert (read.on_failure, read.effects, read.critical, read.title) == ("escalate", True, False, "Pay")
     assert read.prefers == ("{{ order.bank }}",)
-    assert (read.resources, read.actions) == (({"type": "terminal"},), ({"entity": "order:{{ order.id }}"},))
+    assert (read.resources, read.actions) == ((Line("terminal", "terminal"),), ({"entity": "order:{{ order.id }}"},))
     assert read.retry == RetryPolicy(3, 2.0, 3.0, 60.0, False)
 
 
@@ -243,7 +250,8 @@ def test_each_kind_of_step_is_read_as_what_it_is() -> None:
     assert (read.step("rest").wait_s, read.step("event").signal) == (900.0, "parcel.scanned")
     assert read.step("either").first_of == (Branch("paid", "paid"), Branch("wait", "", 172_800.0))
     assert (read.step("last").join, read.step("last").cancels, read.step("stop").end) == (1, ("rest",), "failed")
-    assert (read.deadline_s, read.resources[0]["specs"]) == (7200.0, {"size": "large"})
+    assert read.resources == (Line("bench", "packing_bench", 2, {"size": "large"}),)
+    assert read.deadline_s == 7200.0
 
 
 def test_only_agents_have_a_time_limit_that_nobody_gave() -> None:

@@ -103,6 +103,18 @@ def test_a_step_is_tried_again_after_a_delay_and_its_attempts_are_kept(publish: 
     assert status_of(run) == RunStatus.FAILED
 
 
+@pytest.mark.parametrize(("said_s", "due_s"), [(600.0, 600), (1.0, 60), (None, 60)])
+def test_a_step_comes_back_after_its_own_delay_but_not_sooner_than_its_agent_asked(
+    publish: Any, worker: Any, script: Any, said_s: float | None, due_s: int
+) -> None:
+    publish("flow", {"name": "one", **WORK, "retry": {"attempts": 2, "delay": "1m", "jitter": False}})
+    run = engine.start("flow", {}, by=OPERATOR)
+    (claim,) = script.turn().assignments
+    script.turn(script.answer(claim, Failed("It was busy.", retry_after_s=said_s)))
+    due = step(run, "one").available_at - timezone.now()
+    assert timedelta(seconds=due_s - 50) < due <= timedelta(seconds=due_s)
+
+
 def test_a_failure_that_a_retry_cannot_help_is_not_retried(publish: Any, worker: Any, script: Any) -> None:
     publish("flow", {"name": "one", **WORK, "retry": {"attempts": 5}})
     run = engine.start("flow", {}, by=OPERATOR)

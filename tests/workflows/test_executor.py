@@ -1,65 +1,19 @@
 """Real executors in processes of their own: they work, stop in order, and lose nothing when they are killed."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
 
-from agents import fleet
 from orchestra.kernel.events import NOTHING
 from orchestra.kernel.models import Event, Pulse
 from orchestra.kernel.verification import verify
-from tests.workflows.conftest import OPERATOR, SYSTEM
+from tests.workflows.conftest import OPERATOR
+from tests.workflows.real_executors import LEASE_S, add_agent, until
 from workflows import engine
 from workflows.models import Run, RunStatus, Step, StepStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LEASE_S = 6  # longer than the ticker's own lease, as in earnest
-
-
-@pytest.fixture
-def executors() -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """``executors()`` starts one more."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start() -> subprocess.Popen[str]:
-        database = connection.settings_dict
-        url = (
-            f"sqlite:///{database['NAME']}"
-            if connection.vendor == "sqlite"
-            else f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-        )
-        environment = os.environ | {"DATABASE_URL": url, "LEASE_S": str(LEASE_S), "ORCHESTRA_PROCESS": "worker"}
-        command = [sys.executable, "-m", "tests.workflows.executor_process"]
-        process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def until(condition: Callable[[], Any], within_s: float = 20) -> float:
-    """Wait for ``condition``; returns how long it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < within_s, "it took too long"
-        time.sleep(0.02)
-    return time.monotonic() - started
-
-
-def add_agent(function: str, capability: str, slots: int = 50) -> None:
-    values = {"name": f"{function}-1", "config": {"function": function}, "max_concurrency": slots}
-    fleet.create("python", values, [capability], by=SYSTEM)
 
 
 def count(model: Any, **conditions: Any) -> int:

@@ -85,7 +85,7 @@ def test_what_is_left_empty_is_left_out(olga):
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [
-        ({"input.order": "0"}, "input.order", "minimum"),
+        ({"input.order": "0"}, "input.order", "at least 1"),
         ({"input.order": "seven"}, "input.order", "whole number"),
         ({"input.order": ""}, "input.order", "required"),
         ({"input.lines": "{"}, "input.lines", "not JSON"),

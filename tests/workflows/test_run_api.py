@@ -23,10 +23,11 @@ RUN_FIELDS = {
     "id", "status", "workflow", "version", "queue", "routed_by", "priority", "tier", "error", "correlation",
     "created_at", "start_at", "deadline", "started_at", "finished_at", "compensated", "links",
 }  # fmt: skip
-WHOLE_RUN_FIELDS = RUN_FIELDS | {"input", "output", "context", "steps", "waiting", "signals"}
+WHOLE_RUN_FIELDS = RUN_FIELDS | {"input", "output", "context", "steps", "waiting", "signals", "usage", "resources"}
 STEP_FIELDS = {
-    "id", "name", "kind", "status", "attempt", "round", "agent", "candidates", "excluded", "waiting", "started_at",
-    "finished_at", "input", "output", "error", "items", "compensation", "child",
+    "id", "name", "kind", "status", "attempt", "round", "agent", "candidates", "because", "weights", "left_out",
+    "excluded", "waiting", "started_at",
+    "finished_at", "input", "output", "error", "items", "compensation", "child", "partial", "usage",
 }  # fmt: skip
 WORK = {"capabilities": ["work"]}
 

@@ -128,7 +128,7 @@ def test_a_runs_page_shows_its_steps_and_why_this_agent(visitor, script):
 
     assert "It waits for a person to decide at parcel 7." in shown
     assert "Why" in shown
-    assert "best score" in shown
+    assert "It was the only one that could take the step." in shown
     assert "worker-1" in shown
     assert "attempt 1, succeeded" in shown
     assert "t0p" not in shown

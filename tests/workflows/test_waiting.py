@@ -13,6 +13,7 @@ from workflows.definition import Branch, HumanSpec, StepSpec
 from workflows.models import Run, Step, StepStatus, WaitsFor
 from workflows.planner import Fan
 from workflows.reasons import Reason
+from workflows.shortage import Bounds
 from workflows.waiting import Situation
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -349,3 +350,77 @@ def test_a_run_that_is_being_undone_says_what_undoes_it_and_what_keeps_that():
 
 def test_an_open_run_without_open_steps_is_decided_on_in_a_moment():
     assert of_run(Run(status="running"), {}).code == "next"
+
+
+FAR = replace(WRITER, kind="remote", holder="remote:1:1:a")
+
+
+def test_what_a_worker_elsewhere_can_do_waits_for_its_next_claim_and_for_no_executor():
+    found = reason(ready("draft"), FAR, executors=0)
+
+    assert (found.code, found.link) == ("queued", "/agents/1/")
+    assert found.detail == "writer could take it; its worker will, with the next claim."
+
+
+def test_what_runs_as_a_process_waits_for_the_executor_that_has_it():
+    held = replace(WRITER, kind="process", holder="executor:a:1:1")
+
+    assert reason(ready("draft"), held).detail == "writer could take it; the executor that runs its process will."
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "detail"),
+    [
+        (
+            {"status": "offline", "holder": "nobody", "silent_since": NOW - timedelta(minutes=5)},
+            "worker_offline",
+            "The worker of writer is offline since 11:55:00; start one, or wait until it is back.",
+        ),
+        (
+            {"status": "offline", "holder": "nobody"},
+            "worker_offline",
+            "No worker runs as writer; start one, or wait until it is back.",
+        ),
+        (
+            {"kind": "process", "status": "online", "holder": "nobody"},
+            "not_running",
+            "The process of writer is not running; an executor starts it, unless it has just failed.",
+        ),
+        (
+            {"kind": "process", "status": "starting", "holder": "nobody"},
+            "starting",
+            "writer is starting; it can take steps as soon as it runs.",
+        ),
+    ],
+)
+def test_an_agent_with_a_process_of_its_own_says_where_that_is(changes, code, detail):
+    assert reason(ready("draft"), replace(FAR, **changes)) == Reason(code, detail, "/agents/1/")
+
+
+@pytest.mark.parametrize(("most", "room"), [(5, "may grow to 5"), (2, "may not grow further")])
+def test_a_full_pool_is_named_with_its_room_and_linked(most, room):
+    members = [replace(WRITER, id=pk, name=f"writer-{pk}", pool=3) for pk in (1, 2)]
+    pools = {3: Bounds("writers", 2, most)}
+
+    found = reason(ready("draft"), *members, in_use={1: 2, 2: 2}, pools=pools)
+
+    assert found.code == "pool_full"
+    assert found.detail == f"The pool writers is full: all 4 slots of its 2 members are in use; it {room}."
+    assert found.link == "/pools/3/"
+
+
+def test_an_open_breaker_beside_others_that_fit_is_named_after_them():
+    """The step does not wait for the breaker, but it explains why the others have so much to do."""
+    broken = replace(WRITER, id=2, name="poet", circuit="open", probe_at=LATER)
+
+    found = reason(ready("draft"), WRITER, broken, in_use={1: 2})
+
+    assert found.code == "busy"
+    assert found.detail == "writer is busy: all 2 slots are in use. poet has an open breaker."
+
+
+def test_an_answer_that_is_to_come_later_has_a_time_limit():
+    found = reason(waits("agent", agent_id=1, wake_at=LATER), WRITER)
+
+    who = "It waits for the answer of writer, which took it on"
+    assert found.detail == f"{who}; without it, that try fails at 12:01:10."

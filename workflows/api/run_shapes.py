@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agents import spent
 from orchestra.kernel import canonical, registry, rest, secrets
-from workflows import progress
+from workflows import chosen, partials, progress
 from workflows.models import Run
 from workflows.progress import RunProgress, StepProgress
 
@@ -29,6 +31,22 @@ class CandidateOut(rest.Serializer):
     agent = serializers.CharField()
     score = serializers.FloatField()
     parts = serializers.DictField(child=serializers.FloatField())
+
+
+class NamedOut(rest.Serializer):
+    """An agent that could have done the step but for what was in its way, and until when that lasts, if known."""
+
+    agent = serializers.CharField()
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class LeftOutOut(rest.Serializer):
+    """Agents that were no candidates for one reason; the first of them are named unless they lack the capability."""
+
+    reason = serializers.CharField()
+    words = serializers.CharField()
+    count = serializers.IntegerField()
+    agents = NamedOut(many=True)
 
 
 class WaitingOut(rest.Serializer):
@@ -59,6 +77,21 @@ class UndoOut(rest.Serializer):
     error = serializers.CharField(source="row.error")
 
 
+class SpentOut(rest.Serializer):
+    """What calls of models have come to; those under way, or never settled, count at the most that they may cost."""
+
+    calls = serializers.IntegerField()
+    tokens_in = serializers.IntegerField()
+    tokens_out = serializers.IntegerField()
+    costs = serializers.DictField(
+        child=serializers.DecimalField(max_digits=20, decimal_places=9), help_text="By currency."
+    )
+    models = serializers.ListField(child=serializers.CharField())
+    under_way = serializers.IntegerField()
+    never_settled = serializers.IntegerField(source="lost")
+    estimated = serializers.IntegerField(help_text="Calls whose tokens the server did not count.")
+
+
 class StepOut(rest.Serializer):
     """A step of a run; one that was not reached is ``pending``. ``id`` is what ``steps/ID/…`` takes."""
 
@@ -70,6 +103,9 @@ class StepOut(rest.Serializer):
     round = serializers.IntegerField(source="row.round", default=0, help_text="How often it was repeated.")
     agent = serializers.SerializerMethodField()
     candidates = serializers.SerializerMethodField()
+    because = serializers.SerializerMethodField()
+    weights = serializers.SerializerMethodField()
+    left_out = serializers.SerializerMethodField()
     excluded = serializers.SerializerMethodField()
     waiting = WaitingOut(allow_null=True)
     started_at = serializers.DateTimeField(source="row.started_at", default=None, allow_null=True)
@@ -82,14 +118,40 @@ class StepOut(rest.Serializer):
     items = ItemsOut(allow_null=True)
     compensation = UndoOut(source="undo", allow_null=True)
     child = serializers.IntegerField(source="child.pk", default=None, allow_null=True, help_text="The run that it is.")
+    partial = serializers.SerializerMethodField(  # type: ignore[assignment]  # the API's word
+        help_text="What its call has written so far, of a long text the end; null where it tells nothing, or is over."
+    )
+    usage = serializers.SerializerMethodField(help_text="What its calls of models came to; null where it called none.")
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_agent(self, step: StepProgress) -> str | None:
         return step.agent or None
 
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_partial(self, step: StepProgress) -> str | None:
+        written = self.context["partials"].get(step.row.pk) if step.row else None
+        return written.text if written else None
+
+    @extend_schema_field(SpentOut(allow_null=True))
+    def get_usage(self, step: StepProgress) -> Any:
+        spent = self.context["costs"].steps.get(step.name)
+        return SpentOut(spent).data if spent else None
+
     @extend_schema_field(CandidateOut(many=True))
     def get_candidates(self, step: StepProgress) -> list[dict[str, Any]]:
         return step.choice.get("candidates", [])
+
+    @extend_schema_field(serializers.CharField(help_text="Why this agent, as a sentence."))
+    def get_because(self, step: StepProgress) -> str:
+        return chosen.because(step.choice)
+
+    @extend_schema_field(serializers.DictField(child=serializers.FloatField()))
+    def get_weights(self, step: StepProgress) -> dict[str, float]:
+        return settings.SCORE_WEIGHTS if step.choice.get("candidates") else {}
+
+    @extend_schema_field(LeftOutOut(many=True))
+    def get_left_out(self, step: StepProgress) -> Any:
+        return LeftOutOut(chosen.left_out(step.choice), many=True).data
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_excluded(self, step: StepProgress) -> dict[str, int]:
@@ -134,6 +196,22 @@ class SignalOut(rest.Serializer):
     taken_by = serializers.CharField()
 
 
+class HeldOut(rest.Serializer):
+    """Something that the run, or a step of it, holds, waits for or held."""
+
+    name = serializers.CharField()
+    step = serializers.CharField(source="reservation.task", help_text="Empty for the whole run.")
+    type = serializers.CharField()
+    units = serializers.IntegerField()
+    specs = serializers.DictField(source="wants", child=serializers.JSONField(), help_text="What was asked for.")
+    status = serializers.CharField(source="reservation.status")
+    resource = serializers.IntegerField(source="resource_id", allow_null=True)
+    resource_name = serializers.CharField()
+    granted_at = serializers.DateTimeField(source="reservation.granted_at", allow_null=True)
+    expires_at = serializers.DateTimeField(source="reservation.expires_at", help_text="Renewed while the run lives.")
+    ended_at = serializers.DateTimeField(source="reservation.ended_at", allow_null=True)
+
+
 class RunOut(rest.Serializer):
     """A run, as lists show it."""
 
@@ -175,16 +253,24 @@ class WholeRunOut(RunOut):
     waiting = WaitingOut(source="progress.waiting", allow_null=True)
     steps = serializers.SerializerMethodField()
     signals = SignalOut(source="progress.signals", many=True)
+    resources = serializers.SerializerMethodField()
+    usage = SpentOut(source="costs.total")
 
     @extend_schema_field(serializers.DictField())
     def get_context(self, run: Run) -> dict[str, Any]:
         reached = [(step.name, step.row) for step in self._progress.steps if step.row]
         return {"steps": {name: {"status": row.status, "output": secrets.mask(row.output)} for name, row in reached}}
 
+    @extend_schema_field(HeldOut(many=True))
+    def get_resources(self, run: Run) -> Any:
+        return HeldOut([line for held in self._progress.reservations for line in held.lines.all()], many=True).data
+
     @extend_schema_field(StepOut(many=True))
-    def get_steps(self, run: Run) -> Any:
+    def get_steps(self, run: Any) -> Any:
         is_long = len(canonical.text(run.input)) > REPEATED_INPUT
-        return StepOut(self._progress.steps, many=True, context={"run": run, "is_long": is_long}).data
+        rows = [step.row for step in self._progress.steps if step.row is not None]
+        context = {"run": run, "is_long": is_long, "costs": run.costs, "partials": partials.of_steps(rows)}
+        return StepOut(self._progress.steps, many=True, context=context).data
 
     @extend_schema_field(serializers.DictField())
     def get_links(self, run: Run) -> dict[str, Any]:
@@ -198,6 +284,7 @@ class WholeRunOut(RunOut):
 
     def to_representation(self, run: Run) -> Any:
         run.progress = self._progress  # type: ignore[attr-defined]  # for the fields that name it as their source
+        run.costs = spent.of_run(run.pk)  # type: ignore[attr-defined]  # likewise
         return super().to_representation(run)
 
     @property

@@ -7,13 +7,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from agents.outcomes import Fault
 from orchestra.kernel import rest, secrets
+from orchestra.kernel.gate.parsing import CleaningJSONParser
 from orchestra.kernel.lists import Choice, Exact, ListFilter
 from workflows import tasks
 from workflows.models import Step, StepStatus
 
 STATUSES = (StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.DEAD)
 """What may be asked for: those that few tasks are in at a time, each read from an index of its own."""
+
+MOST_ERROR = 64 * 1024
 
 
 class TaskList(ListFilter[Step]):
@@ -69,10 +73,11 @@ class TaskIn(rest.Serializer):
     reason = serializers.CharField(max_length=1000, allow_blank=True, required=False, default="")
 
 
-class LeaseIn(rest.Serializer):
-    """The lease that the task was claimed with."""
+class LeaseIn(rest.ReasonIn):
+    """The lease that the task was claimed with; a remote worker may name its registration (``holder``) as well."""
 
     lease = serializers.IntegerField(min_value=0)
+    holder = serializers.CharField(max_length=100, allow_blank=True, required=False, default="")
 
 
 class CompleteIn(LeaseIn):
@@ -82,10 +87,18 @@ class CompleteIn(LeaseIn):
 
 
 class FailIn(LeaseIn):
-    """Why it failed, in a sentence, and whether another try may help."""
+    """Why it failed, and whether another try may help. ``fault``: the agent's own, or the caller's."""
 
-    error = serializers.CharField(max_length=1000)
+    error = serializers.CharField(
+        max_length=MOST_ERROR,
+        allow_blank=True,
+        help_text="Of a long one the beginning is kept, of odd characters a mark.",
+    )
     retryable = serializers.BooleanField(required=False, default=True)
+    fault = serializers.ChoiceField([Fault.AGENT.value, Fault.CALLER.value], required=False, default=Fault.AGENT.value)
+    retry_after_s = serializers.FloatField(
+        min_value=0, max_value=86_400, required=False, allow_null=True, default=None, help_text="Not sooner than this."
+    )
 
 
 class Tasks(rest.View):
@@ -113,18 +126,20 @@ class Complete(rest.View):
 
     @extend_schema(request=CompleteIn, responses=TaskOut)
     def post(self, request: rest.ApiRequest, pk: int) -> Response:
-        given = self.valid(CompleteIn)
-        return Response(TaskOut(tasks.complete(pk, given["lease"], given["output"], by=request.actor)).data)
+        return Response(TaskOut(tasks.complete(pk, **self.valid(CompleteIn), by=request.actor)).data)
 
 
 class Fail(rest.View):
+    """Takes whatever a program said when it failed: to refuse that would have the task done again for nothing."""
+
     permissions = {"POST": "tasks.answer"}
+    parser_classes = [CleaningJSONParser]
 
     @extend_schema(request=FailIn, responses=TaskOut)
     def post(self, request: rest.ApiRequest, pk: int) -> Response:
         given = self.valid(FailIn)
-        step = tasks.fail(pk, given["lease"], given["error"], by=request.actor, retryable=given["retryable"])
-        return Response(TaskOut(step).data)
+        given["fault"] = Fault(given["fault"])
+        return Response(TaskOut(tasks.fail(pk, **given, by=request.actor)).data)
 
 
 class Extend(rest.View):
@@ -132,4 +147,4 @@ class Extend(rest.View):
 
     @extend_schema(request=LeaseIn, responses=TaskOut)
     def post(self, request: rest.ApiRequest, pk: int) -> Response:
-        return Response(TaskOut(tasks.extend(pk, self.valid(LeaseIn)["lease"], by=request.actor)).data)
+        return Response(TaskOut(tasks.extend(pk, **self.valid(LeaseIn), by=request.actor)).data)

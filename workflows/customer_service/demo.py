@@ -3,12 +3,12 @@
 Loading it again adds what is missing and changes nothing else: what an operator has edited stays edited.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents import fleet
-from agents.models import Agent
+from agents import fleet, pools, resources
+from agents.models import Agent, AgentKind, Pool, Resource
 from orchestra.kernel import events
 from orchestra.kernel.access import Actor
 from workflows import definitions
@@ -23,6 +23,51 @@ SPECIALISTS = {
     "product-1": Category.PRODUCT,
     "general-1": Category.GENERAL,
 }
+RESOURCES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Call-back line",
+        "type": "phone_line",
+        "capacity": 3,
+        "specs": {"international": True},
+        "description": "Calls to customers that a step makes",
+    },
+    {
+        "name": "Remote support seat",
+        "type": "support_seat",
+        "capacity": 2,
+        "specs": {"screen": "shared", "minutes": 60},
+        "description": "Licences of the tool that sees a customer's screen",
+    },
+    {
+        "name": "Interpreter on call",
+        "type": "interpreter",
+        "specs": {"languages": "de fr pl"},
+        "description": "One conversation at a time",
+    },
+)
+"""What workflows that an operator adds may hold."""
+POOLS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
+    (
+        "helpers",
+        AgentKind.PYTHON,
+        {
+            "description": "Draft replies of any kind while the specialists are busy",
+            "template": {"config": {"function": "draft_reply"}, "capabilities": ["draft_reply"], "max_concurrency": 4},
+            "min_size": 0,
+            "max_size": 3,
+        },
+    ),
+    (
+        "echoes",
+        AgentKind.PROCESS,
+        {
+            "description": "Real processes that answer with what they are asked, to try tasks on",
+            "template": {"config": {"command": "echo"}, "capabilities": ["echo"], "max_concurrency": 4},
+            "min_size": 1,
+            "max_size": 4,
+        },
+    ),
+)
 INQUIRIES = (
     {
         "subject": "Charged twice for my renewal",
@@ -60,7 +105,7 @@ class Made:
 def load(by: Actor, *, inquiries: bool = False) -> list[Made]:
     """Add what is missing; ``inquiries`` adds a few questions of invented people as well."""
     with events.recording(by):
-        made = [_load_agents(by), _load_workflows(by), _load_articles(by)]
+        made = [_load_agents(by), _load_pools(by), _load_resources(by), _load_workflows(by), _load_articles(by)]
         if inquiries:
             made.append(_load_inquiries(by))
     return made
@@ -73,6 +118,23 @@ def _load_agents(by: Actor) -> Made:
     for name, values, capabilities in missing:
         fleet.create("python", {"name": name, **values}, capabilities, by=by)
     return Made("agents", len(missing), len(wanted))
+
+
+def _load_resources(by: Actor) -> Made:
+    named = Resource.objects.filter(name__in=[values["name"] for values in RESOURCES])
+    known = set(named.values_list("name", flat=True))
+    missing = [values for values in RESOURCES if values["name"] not in known]
+    for values in missing:
+        resources.create(values, by=by)
+    return Made("resources", len(missing), len(RESOURCES))
+
+
+def _load_pools(by: Actor) -> Made:
+    known = set(Pool.objects.filter(name__in=[name for name, *_ in POOLS]).values_list("name", flat=True))
+    missing = [pool for pool in POOLS if pool[0] not in known]
+    for name, kind, values in missing:
+        pools.create(kind, {"name": name, **values}, by=by)
+    return Made("pools", len(missing), len(POOLS))
 
 
 def _agents() -> Iterator[tuple[str, dict[str, Any], list[str]]]:

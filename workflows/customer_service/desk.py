@@ -136,7 +136,7 @@ def lapse_expired() -> int:
     if not found:
         return 0
     with events.recording(DESK):
-        rows = list(expired.filter(pk__in=found).order_by("pk").select_for_update())
+        rows = list(expired.filter(pk__in=found).order_by("pk").select_for_update(no_key=True))
         for inquiry in rows:
             _lapse(inquiry)
     return len(rows)
@@ -153,7 +153,7 @@ def locked(inquiry_id: int) -> Inquiry:
 
     Nothing is joined: after waiting for the lock, PostgreSQL gives the row anew but what was joined as it was before.
     """
-    inquiry = Inquiry.objects.select_for_update().filter(pk=inquiry_id).first()
+    inquiry = Inquiry.objects.select_for_update(no_key=True).filter(pk=inquiry_id).first()
     if inquiry is None:
         raise NotFound("There is no such inquiry; check its number, or go back to the desk.")
     return inquiry

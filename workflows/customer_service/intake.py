@@ -83,7 +83,7 @@ def correct(customer_id: int, values: Mapping[str, str], *, by: Actor, reason: s
     """Correct name and tier of a customer, as far as ``values`` names them. Raises :class:`Invalid`."""
     access.check(by, "customers.change")
     with events.recording(by):
-        customer = Customer.objects.select_for_update().filter(pk=customer_id).first()
+        customer = Customer.objects.select_for_update(no_key=True).filter(pk=customer_id).first()
         if customer is None:
             raise NotFound("There is no such customer; go back to the list.")
         check(customer, values)

@@ -83,7 +83,7 @@ def _action(changed: Sequence[str], article: Article) -> str:
 
 
 def _locked(article_id: int) -> Article:
-    article = Article.objects.select_for_update().filter(pk=article_id).first()
+    article = Article.objects.select_for_update(no_key=True).filter(pk=article_id).first()
     if article is None:
         raise NotFound("There is no such article; it may have been removed, so go back to the knowledge base.")
     return article

@@ -26,6 +26,7 @@ from workflows.customer_service.models import (
     Review,
     Verdict,
 )
+from workflows.models import RUN_ENDS
 from workflows.ports import Change, RunChange, StepChange
 
 SERVICE = Actor.system("customer service")
@@ -55,7 +56,7 @@ FIELDS = (
 def observe(changes: Sequence[Change]) -> None:
     """The engine's observer for the kind ``inquiry``."""
     numbers = {int(change.serves_id) for change in changes}
-    rows = Inquiry.objects.select_for_update().filter(pk__in=numbers).order_by("pk").prefetch_related("run")
+    rows = Inquiry.objects.select_for_update(no_key=True).filter(pk__in=numbers).order_by("pk").prefetch_related("run")
     following = Following({inquiry.pk: inquiry for inquiry in rows})
     for change in changes:
         following.follow(change)
@@ -86,7 +87,7 @@ class Following:
             return
         is_current = inquiry.run_id == change.run
         if isinstance(change, RunChange):
-            if is_current:
+            if is_current and change.status in RUN_ENDS:
                 self._run_ended(inquiry, change)
         elif is_current or (change.name, change.status) in OF_ANY_RUN:
             handle = HANDLERS.get((change.name, "failed" if change.status in FAILURES else change.status))

@@ -1,7 +1,9 @@
 """The tables of the engine. Each module says who writes its own."""
 
+from workflows.models.allocations import Allocation, AllocationTask
 from workflows.models.bulk import BulkAction
 from workflows.models.definitions import Workflow, WorkflowVersion
+from workflows.models.partials import PartialText
 from workflows.models.queues import RoutingRule, TaskQueue
 from workflows.models.runs import (
     RUN_ENDS,
@@ -20,10 +22,13 @@ __all__ = [
     "RUN_ENDS",
     "RUN_STATES",
     "STEP_STATES",
+    "Allocation",
+    "AllocationTask",
     "BulkAction",
     "LastOutcome",
     "Missed",
     "Overlap",
+    "PartialText",
     "RoutingRule",
     "Run",
     "RunStatus",

@@ -156,7 +156,13 @@ STEP_STATES = Machine(
         StepStatus.CANCELLED: [StepStatus.PENDING],
         StepStatus.COMPENSATING: [StepStatus.COMPENSATED, StepStatus.DEAD, StepStatus.PENDING],
         StepStatus.COMPENSATED: [StepStatus.PENDING],
-        StepStatus.DEAD: [StepStatus.READY, StepStatus.COMPENSATED, StepStatus.COMPENSATING, StepStatus.PENDING],
+        StepStatus.DEAD: [
+            StepStatus.READY,
+            StepStatus.WAITING,
+            StepStatus.COMPENSATED,
+            StepStatus.COMPENSATING,
+            StepStatus.PENDING,
+        ],
     }
 )
 """What has ended becomes pending again only when a person has its run retried, and dead work ready when requeued."""
@@ -172,6 +178,7 @@ class WaitsFor(models.TextChoices):
     CHILD = "child", "its workflow"
     ITEMS = "items", "its items"
     AGENT = "agent", "the agent's answer"
+    RESOURCES = "resources", "resources"
 
 
 class Step(models.Model):
@@ -194,7 +201,10 @@ class Step(models.Model):
     input = models.JSONField(null=True)
     output = models.JSONField(null=True)
     error = models.TextField(blank=True)
-    demand = models.TextField(default="[[],[]]", help_text="What it asks of its agent: JSON of [needs, prefers].")
+    demand = models.TextField(
+        default="[[],[]]",
+        help_text="What it asks of its agent: JSON of [needs, prefers], and a number if it must be that one.",
+    )
     lock_key = models.CharField(max_length=200, blank=True, help_text="At most lock_limit of one key run at a time.")
     lock_limit = models.PositiveIntegerField(default=0)
     timeout_s = models.FloatField(default=30)
@@ -264,6 +274,11 @@ class Step(models.Model):
     def prefers(self) -> list[str]:
         """Capabilities that make an agent the better choice."""
         return json.loads(self.demand)[1]
+
+    @property
+    def planned_agent(self) -> int:
+        """The only agent that may take it, by its number, where a plan has settled that; 0: any."""
+        return sum(json.loads(self.demand)[2:])
 
 
 class Signal(models.Model):

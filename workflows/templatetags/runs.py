@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from django import template
 from django.conf import settings
-from django.utils.dateparse import parse_datetime
 
+from agents.spent import RunSpending, Spent
 from orchestra.kernel.looks import COMPENSATING, FAILED, NEUTRAL, SUCCEEDED, Look, look_of
-from workflows import graph
+from workflows import chosen, graph
+from workflows.chosen import LeftOut
 from workflows.definition import StepSpec, undone_by
 from workflows.graph import Node
 from workflows.items import Items
@@ -22,8 +22,6 @@ from workflows.runs import Pip
 register = template.Library()
 
 PARTS = (("match", "match"), ("success", "success"), ("speed", "speed"), ("availability", "free"))
-OBSTACLES = {"breaker_open": "breaker open"}
-CROWDS = {"lacks_capability": "without the capability", "breaker_open": "with an open breaker"}
 PIP, GAP = 10, 3
 MOST_PIPS = 16
 """Steps that a row has room to show one by one."""
@@ -145,22 +143,22 @@ def score_headings() -> list[tuple[str, float]]:
     return [(heading, settings.SCORE_WEIGHTS[part]) for part, heading in PARTS]
 
 
-@register.filter
-def obstacle(code: str) -> str:
-    """Why an agent was excluded, in words: ``busy``, ``draining``, ``breaker open``."""
-    return OBSTACLES.get(code) or code.removeprefix("is_")
+@register.simple_tag
+def cost_of(costs: RunSpending, step: str) -> Spent | None:
+    """What a step's calls of models have come to; None if it called none."""
+    return costs.steps.get(step)
 
 
 @register.filter
-def crowd(code: str) -> str:
-    """Likewise, after a count of agents: ``without the capability``."""
-    return CROWDS.get(code) or obstacle(code)
+def because(choice: Mapping[str, Any]) -> str:
+    """Why an agent was chosen, as a sentence."""
+    return chosen.because(choice)
 
 
-@register.filter
-def instant(text: str | None) -> datetime | None:
-    """A moment that was stored as ISO text."""
-    return parse_datetime(text) if text else None
+@register.simple_tag
+def left_out(choice: Mapping[str, Any]) -> list[LeftOut]:
+    """Who was no candidate, by reason."""
+    return chosen.left_out(choice)
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -10,10 +11,12 @@ from django.utils.http import urlencode
 from orchestra.kernel import access, fragments, saved_filters
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import page
-from workflows import definitions, payloads, progress, run_page
-from workflows.models import Step, Workflow
+from workflows import definitions, partials, payloads, progress, run_page
+from workflows.models import Step, StepStatus, Workflow
 from workflows.runs import RunList, rows_of
 
+STOP_POLLING = 286
+"""What htmx takes for the end of an element's asking again and again."""
 LIST_REGIONS = {"runs": "workflows/parts/runs.html"}
 BULK_ACTIONS = [
     {
@@ -95,6 +98,20 @@ def step_payload(request: PageRequest, pk: int, side: str) -> HttpResponse:
     spec = definitions.parsed([run.version_id])[run.version_id].step(name)
     value = row.output if side == "output" else progress.input_of(run, spec, row)
     return _as_file(value, f"run-{run_id}-{name}-{side}.json")
+
+
+@page()
+def step_text(request: PageRequest, pk: int) -> HttpResponse:
+    """What the step's call has written so far; nothing while it has not, and the end of the asking when it is over."""
+    step = Step.objects.filter(pk=pk).only("status", "token").first()
+    partial = partials.of_steps([step]).get(pk) if step is not None else None
+    is_over = step is None or step.status != StepStatus.RUNNING
+    if not is_over and partial is None:
+        return HttpResponse(status=204)
+    context = {"step_id": pk, "partial": partial, "polls": not is_over}
+    response = render(request, "workflows/parts/run_text.html", context, status=STOP_POLLING if is_over else 200)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _as_file(value: Any, name: str) -> HttpResponse:

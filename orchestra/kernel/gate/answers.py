@@ -82,7 +82,7 @@ def answer_error(exception: Exception, context: Mapping[str, Any]) -> Response:
     record_refusal(request, error)
     # Errors are JSON whatever the view renders, be it YAML.
     asked.accepted_renderer, asked.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-    headers = {"WWW-Authenticate": "Token"} if error.status == 401 else None
+    headers = error.headers | ({"WWW-Authenticate": "Token"} if error.status == 401 else {})
     return Response(error.as_dict(), status=error.status, headers=headers)
 
 

@@ -27,6 +27,15 @@ class StrictJSONParser(BaseParser):
         return read_object(_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 
 
+class CleaningJSONParser(StrictJSONParser):
+    """The same, but what cannot be printed is replaced in the texts of the object: for words that others quote."""
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return read_object(_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE), cleans=True)
+
+
 def _bounded(stream: IO[bytes], limit: int) -> bytes:
     body = stream.read(limit + 1)
     if len(body) > limit:
@@ -34,8 +43,11 @@ def _bounded(stream: IO[bytes], limit: int) -> bytes:
     return body
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """The object that ``body`` holds. Raises :class:`BadRequest` that says what is wrong and where."""
+def read_object(body: bytes, *, cleans: bool = False) -> dict[str, Any]:
+    """The object that ``body`` holds. Raises :class:`BadRequest` that says what is wrong and where.
+
+    With ``cleans``, control characters and lone surrogates in its texts are replaced; deeper ones stay faults.
+    """
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -54,9 +66,15 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body cannot be read: {error}.") from None
     if not isinstance(value, dict):
         raise BadRequest('The body is not a JSON object; send {"name": value, …}.')
+    if cleans:
+        value = {name: _clean(each) if isinstance(each, str) else each for name, each in value.items()}
     for path, fault in _faults(value, "", MAX_DEPTH):
         raise BadRequest(f"{path or 'A name'} holds {fault}; remove it.", errors=[{"path": path, "message": fault}])
     return value
+
+
+def _clean(text: str) -> str:
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

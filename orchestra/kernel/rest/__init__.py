@@ -1,6 +1,6 @@
 """What API views are made of: ``from orchestra.kernel import rest``, then ``rest.View``, ``rest.Serializer``, …"""
 
-from orchestra.kernel.rest.idempotency import create_once
+from orchestra.kernel.rest.idempotency import create_once, is_repeated
 from orchestra.kernel.rest.paging import page_of
 from orchestra.kernel.rest.schema import describes_creation, describes_list
 from orchestra.kernel.rest.serializers import ReasonIn, Serializer
@@ -15,5 +15,6 @@ __all__ = [
     "describes_creation",
     "describes_list",
     "found",
+    "is_repeated",
     "page_of",
 ]

@@ -49,6 +49,12 @@ def create_once(request: ApiRequest, create: Callable[[], Any]) -> Response:
     return _replay(request, key, digest)
 
 
+def is_repeated(request: ApiRequest) -> bool:
+    """Whether the request's key was used before, so that what ``create`` needs need not be made ready."""
+    key = request.headers.get("Idempotency-Key")
+    return key is not None and IdempotencyRecord.objects.filter(user=request.user, key=key).exists()
+
+
 def forget_old() -> int:
     """Remove records older than :data:`KEPT_FOR`; a daily job. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]

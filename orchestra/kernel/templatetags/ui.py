@@ -16,7 +16,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from orchestra.kernel import tally, wording
+from orchestra.kernel import charts, tally, wording
+from orchestra.kernel.charts import Chart
 from orchestra.kernel.drawing import Bar, polyline
 from orchestra.kernel.looks import FAILED, NEUTRAL, RUNNING, SUCCEEDED, look_of
 from orchestra.kernel.models import Theme
@@ -99,6 +100,12 @@ def figure(number: float | None) -> str:
 
 
 @register.filter
+def in_unit(value: float | None, unit: str) -> str:
+    """A value as charts say it: ``bytes``, ``percent``, ``share``, ``seconds`` or ``count``."""
+    return charts.words(value, unit)
+
+
+@register.filter
 def score(value: float | None) -> str:
     """A score between 0 and 1 with two digits."""
     return "–" if value is None else f"{value:.2f}"
@@ -131,6 +138,12 @@ def sparkline(values: Sequence[float], label: str, tone: str = RUNNING, floor: f
         "label": label,
         "tone": tone,
     }
+
+
+@register.inclusion_tag("parts/chart.html")
+def chart(shown: Chart) -> dict[str, Any]:
+    """Lines over time with a legend, marks and the same figures as a table; ``static/js/chart.js`` draws it."""
+    return {"chart": shown, "zone": timezone.get_current_timezone_name()}
 
 
 @register.inclusion_tag("parts/meter.html")

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orchestra.bench import scratch
 
-NAMES = ("engine", "latency", "inflight", "pages", "chaos", "web-writes")
+NAMES = ("engine", "latency", "inflight", "pages", "chaos", "web-writes", "allocation", "dispatch")
+WITHOUT_DATABASE = ("allocation", "dispatch")
 BENCHES = {name: f"orchestra.bench.{name.replace('-', '_')}" for name in NAMES}
 
 
@@ -27,14 +28,14 @@ class Command(BaseCommand):
             bench.add_arguments(names.add_parser(name, help=(bench.__doc__ or "").splitlines()[0]))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if scratch.is_scratch():
+        if scratch.is_scratch() or options["name"] in WITHOUT_DATABASE:
             self._measure(options)
         else:
             self._start_on_scratch()
 
     def _measure(self, options: dict[str, Any]) -> None:
         name = options["name"]
-        if name != "web-writes":
+        if name not in ("web-writes", *WITHOUT_DATABASE):
             call_command("migrate", verbosity=0)
         figures = importlib.import_module(BENCHES[name]).run(Namespace(**options))
         for line in figures if isinstance(figures, list) else [figures]:

@@ -10,7 +10,8 @@ from workflows.customer_service import demo as customer_service
 
 class Command(BaseCommand):
     help = (
-        "Loads the example system: agents, workflows, knowledge base. Again is harmless: only what is missing is added."
+        "Loads the example system: agents, resources, workflows, knowledge base. "
+        "Again is harmless: only what is missing is added."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

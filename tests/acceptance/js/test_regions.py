@@ -45,6 +45,20 @@ def test_a_thousand_frames_cost_at_most_two_requests_a_second(stage):
     assert 1 <= len(stage.asked) <= 5
 
 
+def test_a_region_that_rests_comes_after_the_others(stage):
+    def content(word: str) -> str:
+        costly = region(f"<b>{word}</b>").replace("data-region", 'data-region data-rest="4"')
+        return costly + region(f"<i>{word}</i>", "other") + region("apart", "apart", "agent")
+
+    page = stage.greeted(content("one"))
+    stage.content = content("two")
+    stage.hear("changed", 1, "run:7")
+    expect(page.locator("#other")).to_have_text("two")
+    expect(page.locator("#steps")).to_have_text("one")
+    expect(page.locator("#steps")).to_have_text("two", timeout=20_000)
+    assert stage.asked == ["other", "steps"]
+
+
 def test_typed_text_stays_while_the_rest_of_the_region_changes(stage):
     form = '<form><textarea id="reply">draft</textarea></form>'
     page = stage.greeted(region(f"<b>one</b>{form}"))

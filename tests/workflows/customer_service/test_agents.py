@@ -141,6 +141,7 @@ def test_a_mail_server_that_fails_says_whether_another_try_helps(monkeypatch, er
 def test_the_example_is_loaded_once_and_what_was_edited_stays():
     made = {kind.what: kind.added for kind in demo.load(SETUP, inquiries=True)}
     assert made["agents"] == 8
+    assert made["pools"] == 2
     assert made["workflows"] == 2
     assert made["articles"] > 100
     assert Run.objects.count() == Inquiry.objects.count() == made["inquiries"]
