@@ -23,22 +23,11 @@ from agents.models import (
 )
 from agents.models.measures import BUCKET_COLUMNS
 from orchestra.kernel import secrets
-from orchestra.kernel.recorded_admin import ReadOnlyAdmin
+from orchestra.kernel.recorded_admin import ReadOnlyAdmin, ReadOnlyInline
 
 
-class CapabilityInline(admin.TabularInline):
+class CapabilityInline(ReadOnlyInline):
     model = Capability
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_view_permission(self, *_: Any) -> bool:
-        return True
 
 
 @admin.register(Agent)
@@ -122,21 +111,10 @@ class SpendingDayAdmin(ReadOnlyAdmin):
     ordering = ["-day", "agent"]
 
 
-class ReservationLineInline(admin.TabularInline):
+class ReservationLineInline(ReadOnlyInline):
     model = ReservationLine
     fields = ("name", "type", "units", "wants", "resource_name")
     readonly_fields = ("name", "type", "units", "wants", "resource_name")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_view_permission(self, *_: Any) -> bool:
-        return True
 
 
 @admin.register(Resource)

@@ -236,18 +236,12 @@ def _read(agents: Collection[int], steps: Steps, now: datetime) -> list[tuple[An
 
 def _stretches(steps: Steps, now: datetime) -> list[tuple[int, datetime, datetime]]:
     """Which rows cover the steps: of what span, from when until when."""
-    edges = [(Span.MINUTE, steps.end)]
-    if steps.step_s % HOUR_S == 0:
-        edges.append((Span.HOUR, series.floor(now - MINUTES_FOR, HOUR_S)))
-    if steps.step_s % DAY_S == 0:
-        edges.append((Span.DAY, series.floor(now - HOURS_FOR, DAY_S)))
-    stretches = []
-    for index, (span, edge) in enumerate(edges):
-        earlier = edges[index + 1][1] if index + 1 < len(edges) else steps.start
-        start, end = max(earlier, steps.start), min(edge, steps.end)
-        if start < end:
-            stretches.append((int(span), start, end))
-    return stretches
+    edges = [
+        (int(Span.MINUTE), steps.end),
+        (int(Span.HOUR), series.floor(now - MINUTES_FOR, HOUR_S)),
+        (int(Span.DAY), series.floor(now - HOURS_FOR, DAY_S)),
+    ]
+    return series.stretches(steps, edges)
 
 
 def _tally(sums: Sequence[Any]) -> Tally:

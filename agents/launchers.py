@@ -11,7 +11,6 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from agents import pools
 from agents.kinds import commands
-from agents.kinds.pipes import GRACE_S, TETHER
+from agents.kinds.pipes import tethered
 from agents.models import Pool
 from orchestra.kernel import secrets
 from orchestra.kernel.clock import database_now
@@ -85,7 +84,7 @@ def run(words: Sequence[str], *, limit_s: float = LIMIT_S) -> Launch:
         return Launch(None, "There is no such entry in the setting COMMANDS of this host; add it, or choose another.")
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", TETHER, str(os.getpid()), str(GRACE_S), *words],
+            tethered(words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """How pools stand: their members by what they do, their load, what waits for them. Reads only, in few queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -127,10 +127,19 @@ def read(pools: Collection[Pool], now: datetime) -> list[Standing]:
         for agent in with_load(rows):
             assert agent.pool_id is not None
             members[agent.pool_id].append(agent)
+    return standings(pools, members, now, _last_decisions(pools))
+
+
+def standings(
+    pools: Collection[Pool],
+    members: Mapping[int, Sequence[Agent]],
+    now: datetime,
+    decided: Mapping[int, PoolDecision] | None = None,
+) -> list[Standing]:
+    """Likewise for one who has read the ``members`` of the pools, by their number, with their calls in flight."""
     able = {pool.pk: frozenset(pool.template.get("capabilities", ())) for pool in pools}
-    waiting = waiting_for(able, now)
-    decided = _last_decisions(pools)
-    return [Standing(pool, members[pool.pk], waiting[pool.pk], now, decided.get(pool.pk)) for pool in pools]
+    waiting, last = waiting_for(able, now), decided or {}
+    return [Standing(pool, members.get(pool.pk, ()), waiting[pool.pk], now, last.get(pool.pk)) for pool in pools]
 
 
 def with_last(rows: QuerySet[Pool]) -> QuerySet[Pool]:

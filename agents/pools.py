@@ -18,7 +18,7 @@ from agents import fleet, members, scaling, scaling_policy
 from agents.models import AgentKind, AgentStatus, Decided, Pool, PoolDecision, PoolKind, PoolSample
 from agents.ports import calls_in_flight
 from agents.scaling import Decision, State
-from orchestra.kernel import access, events, right_of_way, secrets
+from orchestra.kernel import access, events, retention, right_of_way, secrets
 from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, FieldError, Invalid, NotFound, field_error
@@ -51,7 +51,6 @@ CREATED, MANUAL = "created", "manual"
 SAMPLES_KEPT_FOR = timedelta(days=8)
 CHANGES_KEPT_FOR = timedelta(days=365)
 """Samples and decisions to stay are kept for the try-out over the last week, what changed the size for a year."""
-REMOVED_AT_ONCE = 5_000
 LONGEST_OUTPUT = 10_000
 
 
@@ -235,11 +234,8 @@ def forget_old() -> int:
     """Remove old samples and decisions; returns how many."""
     now = timezone.now()
     stale = Q(decided=Decided.STAY, at__lt=now - SAMPLES_KEPT_FOR) | Q(at__lt=now - CHANGES_KEPT_FOR)
-    removed = 0
-    for rows in (PoolSample.objects.filter(at__lt=now - SAMPLES_KEPT_FOR), PoolDecision.objects.filter(stale)):
-        while found := list(rows.order_by("pk").values_list("pk", flat=True)[:REMOVED_AT_ONCE]):
-            removed += rows.model.objects.filter(pk__in=found).delete()[0]
-    return removed
+    old = (PoolSample.objects.filter(at__lt=now - SAMPLES_KEPT_FOR), PoolDecision.objects.filter(stale))
+    return sum(retention.remove_in_slices(rows.order_by("pk")) for rows in old)
 
 
 def check(kind: str, values: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ All of it happens in one pass under one lock, with a constant number of statemen
 or gives back. The lock comes after those on runs, steps and agents, and only stock and the audit chain come after it.
 """
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import RowNumber
-from django.utils import timezone
 
 from agents import granting, ports
 from agents.granting import Line, Request, Supply
@@ -27,7 +25,7 @@ from agents.models import (
     ReservationStatus,
     Resource,
 )
-from orchestra.kernel import access, bulk, events
+from orchestra.kernel import access, bulk, events, retention
 from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, NotFound, field_error
@@ -45,8 +43,6 @@ GRANTED_FIELDS = ("status", "granted_at", "told_at", "expires_at")
 LINE_FIELDS = ("waits", "resource_id", "resource_name", "resource_specs")
 RENEWED_AT = 0.5
 """Leases are renewed when so much of them is left."""
-SLICE_S = 10.0
-"""The longest that one call removes old reservations; the next hour's goes on."""
 REMOVED_AT_ONCE = 500
 EXPIRED = "Whoever held it is gone, and its lease was not renewed."
 
@@ -203,20 +199,8 @@ def release(reservation_id: int, *, by: Actor, reason: str) -> Reservation:
 
 def remove_old() -> int:
     """Remove reservations that ended as long ago as runs are kept, some at a time; returns how many."""
-    if not settings.RUN_RETENTION_DAYS:
-        return 0
-    old = Reservation.objects.filter(ended_at__lt=timezone.now() - timedelta(days=settings.RUN_RETENTION_DAYS))
-    removed, until = 0, time.monotonic() + SLICE_S
-    while time.monotonic() < until:
-        with events.recording(RESOURCES):
-            pks = list(old.order_by("ended_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
-            if not pks:
-                break
-            Reservation.objects.filter(pk__in=pks).delete()
-            target = Ref("reservations", f"{min(pks)}-{max(pks)}", f"{len(pks)} reservations")
-            events.record("ReservationsRemoved", target=target, after={"count": len(pks)})
-        removed += len(pks)
-    return removed
+    old = retention.ended_before(Reservation.objects.all(), "ended_at", days=settings.RUN_RETENTION_DAYS)
+    return retention.remove_recorded(old, at_once=REMOVED_AT_ONCE, by=RESOURCES, action="ReservationsRemoved")
 
 
 def given_by(line: ReservationLine) -> dict[str, Any]:

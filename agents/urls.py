@@ -4,8 +4,8 @@ from django.urls import URLPattern, URLResolver, path
 
 from agents.actions import ACTIONS
 from agents.api import agents as endpoints
-from agents.api import metrics, remote
 from agents.api import pools as pool_endpoints
+from agents.api import remote
 from agents.api import resources as resource_endpoints
 from agents.views import agents as views
 from agents.views import bulk, pools
@@ -41,8 +41,6 @@ api: list[URLPattern | URLResolver] = [
     path("agents/", endpoints.Agents.as_view(), name="api-agents"),
     path("agents/<int:pk>/", endpoints.AgentPage.as_view(), name="api-agent"),
     path("agents/<int:pk>/test/", endpoints.Test.as_view(), name="api-agent-test"),
-    path("metrics/agents/", metrics.AgentMetrics.as_view(), name="api-metrics-agents"),
-    path("metrics/series/", metrics.MetricSeries.as_view(), name="api-metrics-series"),
     path("pools/", pool_endpoints.Pools.as_view(), name="api-pools"),
     path("pools/<int:pk>/", pool_endpoints.PoolPage.as_view(), name="api-pool"),
     path("pools/<int:pk>/scale/", pool_endpoints.Scale.as_view(), name="api-pool-scale"),

@@ -1,6 +1,7 @@
 """What the workers do for this app."""
 
-from monitoring import seal
+from monitoring.audit import seal
+from monitoring.notification import delivery
 
 
 def verify_on(pk: int) -> None:
@@ -11,3 +12,8 @@ def verify_on(pk: int) -> None:
 def verify_by_the_clock() -> None:
     """Begin the hourly verification."""
     seal.begin_by_the_clock()
+
+
+def deliver(pk: int) -> None:
+    """Try once to send a notification."""
+    delivery.deliver(pk)

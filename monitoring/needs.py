@@ -8,8 +8,8 @@ from typing import Any
 from django.urls import reverse
 
 from agents.listing import AgentList
+from monitoring.audit.trail import AuditList
 from monitoring.models import Verification
-from monitoring.trail import AuditList
 from orchestra.kernel.lists import ListFilter
 from workflows.customer_service.listing import DeskList
 from workflows.runs import RunList

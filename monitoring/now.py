@@ -12,8 +12,10 @@ from agents import pool_figures
 from agents.models import Agent, AgentHealth, AgentKind, Circuit, Pool
 from agents.pool_figures import Standing
 from monitoring import flow, needs
-from monitoring.entries import Entry, entry
+from monitoring.alerting.alert_listing import AlertList
+from monitoring.audit.entries import Entry, entry
 from monitoring.flow import Figure
+from monitoring.models import Alert
 from monitoring.needs import Tile
 from orchestra.kernel import chain, pulses
 from orchestra.kernel.models import Event
@@ -23,7 +25,7 @@ from workflows.customer_service.models import Inquiry
 from workflows.models import Run, RunStatus
 from workflows.runs import RunList, RunRow, rows_of
 
-MOST_AGENTS, MOST_POOLS, MOST_RUNS, MOST_CHANGES = 8, 5, 7, 6
+MOST_AGENTS, MOST_POOLS, MOST_RUNS, MOST_CHANGES, MOST_ALERTS = 8, 5, 7, 6, 6
 POOLS_LOOKED_AT = 100
 AGENTS_LOOKED_AT = 200  # those called last
 EVENTS_LOOKED_AT = 10_000
@@ -161,6 +163,12 @@ class Now:
             newest = RunList({"status": status}).queryset().order_by("-id")
             under_way += newest[: MOST_RUNS - len(under_way)]
         return rows_of(under_way, self.at)
+
+    @cached_property
+    def alerts(self) -> list[Alert]:
+        """The gravest alerts that fire or have lost their data."""
+        asked = AlertList({"status": "firing,no_data"})
+        return list(asked.queryset().order_by(*asked.ordering)[:MOST_ALERTS])
 
     @cached_property
     def changes(self) -> list[Deed]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from monitoring import sentences
+from monitoring.audit import sentences
 from orchestra.kernel.lists import number_in
 from orchestra.kernel.models import Event
 from orchestra.kernel.registry import Found, Search

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,16 @@ def _names(value: str) -> list[str]:
 def _targets(value: str) -> list[str]:
     names = _names(value)
     addresses.read(names)
+    return names
+
+
+def _ranges(value: str) -> list[str]:
+    names = _names(value)
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise ValueError(f"give addresses and ranges such as 10.0.0.0/8, not {name!r}") from None
     return names
 
 
@@ -140,6 +151,9 @@ SETTINGS: Mapping[str, Setting] = {
         "", _url("smtp", "smtps", "smtp+tls", "file", "console"), "Outgoing mail; a folder by default."
     ),
     "EMAIL_FROM": Setting("Orchestra <orchestra@example.com>", _text, "The sender of replies and notices."),
+    "PUBLIC_URL": Setting(
+        "", _url("http", "https"), "Where people reach the pages; links in notifications begin with it."
+    ),
     "OPENAI_BASE_URL": Setting(
         "", _url("http", "https"), "The OpenAI-compatible server of language models that name none of their own."
     ),
@@ -149,6 +163,11 @@ SETTINGS: Mapping[str, Setting] = {
         "",
         _targets,
         "Hosts, addresses and ranges (10.0.0.0/8) that agents may be called at although they are not public.",
+    ),
+    "METRICS_OPEN_TO": Setting(
+        "127.0.0.1/32,::1/128",
+        _ranges,
+        "Addresses and ranges that may read /metrics without a token; behind a proxy PROXY_COUNT must be right.",
     ),
     "DATA_DIR": Setting("data", _text, "Folder of the SQLite database, mail and exports."),
     "TIME_ZONE": Setting("UTC", _zone, "Time zone of pages and business hours."),

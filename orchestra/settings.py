@@ -134,7 +134,7 @@ SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -149,6 +149,7 @@ CONTENT_SECURITY_POLICY = {
 CSRF_FAILURE_VIEW = "orchestra.kernel.web.stale_form"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 PROXY_COUNT = ENV["PROXY_COUNT"]
+METRICS_OPEN_TO = ENV["METRICS_OPEN_TO"]
 
 # Language and time
 LANGUAGE_CODE = "en"
@@ -172,6 +173,7 @@ MEDIA_ROOT = DATA_DIR / "files"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV["EMAIL_FROM"]
 EMAIL_TIMEOUT = 20
 globals().update(env.mail(ENV["EMAIL_URL"], DATA_DIR))
+PUBLIC_URL = ENV["PUBLIC_URL"].rstrip("/")
 
 # Workers: two clusters; the executors' liveness is their heartbeat row, so that cluster has no time limit.
 REDIS_URL = ENV["REDIS_URL"]

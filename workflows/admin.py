@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from orchestra.kernel import secrets
-from orchestra.kernel.recorded_admin import ReadOnlyAdmin
+from orchestra.kernel.recorded_admin import ReadOnlyAdmin, ReadOnlyInline
 from workflows import control, schedules
 from workflows.models import Allocation, AllocationTask, Run, Schedule, Step, Workflow, WorkflowVersion
 
@@ -76,18 +76,10 @@ class StepAdmin(ReadOnlyAdmin):
         return secrets.mask(step.output)
 
 
-class VersionInline(admin.TabularInline):
+class VersionInline(ReadOnlyInline):
     model = WorkflowVersion
     fields = ["number", "digest", "created_at"]
     readonly_fields = ["number", "digest", "created_at"]
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_view_permission(self, *_: Any) -> bool:
-        return True
 
 
 @admin.register(Workflow)

@@ -5,9 +5,7 @@ many at a time as the agents have slots. A task whose agent goes out of service 
 """
 
 import json
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import uuid4
 
 from django.conf import settings
@@ -15,7 +13,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from agents.allocation_plan import Plan
-from orchestra.kernel import access, events
+from orchestra.kernel import access, events, retention
 from orchestra.kernel.access import Actor
 from orchestra.kernel.clock import database_now
 from orchestra.kernel.errors import Conflict, Invalid, NotFound
@@ -34,12 +32,9 @@ access.grant({"allocations.plan": Role.OPERATOR, "allocations.run": Role.OPERATO
 KIND = "allocation"
 PLANNER = Actor.system("allocation")
 FIGURES = ("objective", "bound", "gap_percent", "status", "seconds")
-RETENTION = Actor.system("retention")
 RETRIED = "It was retried, so any agent may take it."
 REMOVED_AT_ONCE = 20
 """Plans removed in one unit, each with up to a thousand tasks."""
-SLICE_S = 10.0
-"""The longest that one call removes; the next hour's goes on."""
 
 
 def start(planned: Planned, terms: Terms, *, by: Actor) -> Allocation:
@@ -102,20 +97,8 @@ def release_stranded(watch: Watch) -> int:
 
 def remove_old() -> int:
     """Remove plans that were done as long ago as runs are kept, some at a time; returns how many."""
-    if not settings.RUN_RETENTION_DAYS:
-        return 0
-    old = Allocation.objects.filter(finished_at__lt=timezone.now() - timedelta(days=settings.RUN_RETENTION_DAYS))
-    removed, until = 0, time.monotonic() + SLICE_S
-    while time.monotonic() < until:
-        with events.recording(RETENTION):
-            pks = list(old.order_by("finished_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
-            if not pks:
-                break
-            Allocation.objects.filter(pk__in=pks).delete()
-            target = Ref("allocations", f"{min(pks)}-{max(pks)}", f"{len(pks)} allocations")
-            events.record("AllocationsRemoved", target=target, after={"count": len(pks)})
-        removed += len(pks)
-    return removed
+    old = retention.ended_before(Allocation.objects.all(), "finished_at", days=settings.RUN_RETENTION_DAYS)
+    return retention.remove_recorded(old, at_once=REMOVED_AT_ONCE, by=retention.RETENTION, action="AllocationsRemoved")
 
 
 def follow(changes: Sequence[Change]) -> None:

@@ -21,8 +21,9 @@ from workflows.definition import Definition, StepSpec, index_of
 from workflows.holdings import Holdings
 from workflows.mailbox import Mailbox
 from workflows.models import RUN_ENDS, RUN_STATES, STEP_STATES, Run, RunStatus, Step, StepStatus, WaitsFor
+from workflows.notices import Notices
 from workflows.planner import SETTLED, Fan
-from workflows.ports import Change, RunChange, StepChange, observers, settlers
+from workflows.ports import settlers
 from workflows.undoable import Undoable
 
 ENGINE = Actor.system("engine")
@@ -88,6 +89,7 @@ class Group:
         self.fans: dict[int, dict[str, Fan]] = defaultdict(dict)
         self.mailbox = Mailbox(self.runs)
         self.holdings = Holdings(self.runs)
+        self._notices = Notices()
         self._settled = 0
         self._tasks: dict[int, dict[str, Step]] = {}
         self._forgotten: list[int] = []
@@ -102,7 +104,6 @@ class Group:
         self._changed_runs: dict[int, Run] = {}
         self._changed_steps: dict[tuple[int, str], Step] = {}
         self._succeeded: set[tuple[int, str]] = set()
-        self._changes: dict[str, list[Change]] = defaultdict(list)
 
     def lock_runs(self, ids: Collection[int], *, skip_locked: bool = False) -> None:
         """Lock runs by ascending id and read the states of their steps; ``skip_locked`` leaves out what others hold."""
@@ -326,7 +327,7 @@ class Group:
         if step.run_id in self._outputs:
             self._outputs[step.run_id][step.name] = step.output
         if status in SETTLED or (status == StepStatus.WAITING and step.waits_for != WaitsFor.RESOURCES):
-            self._tell_of_step(step)
+            self._notices.add_step(self.runs[step.run_id], step)
 
     def wait_for(self, step: Step, waits_for: WaitsFor, **changes: Any) -> None:
         """Let a step wait, which may do so already, for something else."""
@@ -338,7 +339,7 @@ class Group:
         self.touch(step)
         self.relays |= waits_for == WaitsFor.CHILD
         if not step.parent:
-            self._tell_of_step(step)
+            self._notices.add_step(self.runs[step.run_id], step)
 
     def renew(self, step: Step) -> None:
         """What it is given is decided on anew, so more of its row is to be written."""
@@ -398,21 +399,8 @@ class Group:
             self.relays |= run.parent_id is not None
             self.holdings.end_run(run, None if run.version_id in self.faults else self.definition(run))
         if status in RUN_ENDS or goes_on:
-            self._tell(run, RunChange(run.serves_id, run.pk, status, run.output, run.error))
+            self._notices.add_run(run)
         self._changed_runs[run.pk] = run
-
-    def _tell(self, run: Run, change: Change) -> None:
-        if run.serves_kind:
-            self._changes[run.serves_kind].append(change)
-
-    def _tell_of_step(self, step: Step) -> None:
-        run = self.runs[step.run_id]
-        if not run.serves_kind:
-            return
-        agent = (step.choice or {}).get("chosen", "")
-        # The step's number is filled in by the save, which gives it to new rows.
-        change = (run.serves_id, run.pk, step, step.name, step.status, step.output, step.error, agent, step.input)
-        self._changes[run.serves_kind].append(change)  # type: ignore[arg-type]
 
     def save(self) -> None:
         """Write all of it, then let those above follow, in the same transaction."""
@@ -435,10 +423,7 @@ class Group:
             *(bulk.change(Step, steps, fields) for fields, steps in columns.items()),
             bulk.insertion_of(Step, new),
         )
-        for kind, changes in self._changes.items():
-            observe = observers.get(kind)
-            if observe is not None:
-                observe([_with_step_number(change) for change in changes])
+        self._notices.deliver()
 
     def record_step(  # noqa: PLR0913  the parts of an event, all by name
         self,
@@ -491,10 +476,3 @@ class Group:
 def _new_step(run: Run, name: str, parent: str, now: datetime) -> Step:
     values = {"name": name, "parent": parent, "created_at": now, "available_at": now, "rank_at": now}
     return bulk.fresh(Step, values, run=run)
-
-
-def _with_step_number(change: Any) -> Change:
-    if isinstance(change, RunChange):
-        return change
-    serves_id, run, step, *rest = change
-    return StepChange(serves_id, run, step.pk, *rest)

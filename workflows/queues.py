@@ -46,10 +46,6 @@ def policies_of(names: Collection[str]) -> dict[str, Policy]:
     return {name: Policy(name) for name in names} | _policies(TaskQueue.objects.filter(name__in=names))
 
 
-def policy_of(name: str) -> Policy:
-    return policies_of([name])[name]
-
-
 def paused(names: Collection[str]) -> set[str]:
     """Those of ``names`` that are paused; nothing is asked about none."""
     return set(TaskQueue.objects.filter(name__in=names, paused=True).values_list("name", flat=True)) if names else set()

@@ -4,58 +4,39 @@ Small batches, each a unit of work of its own, with a rest in between: an execut
 most. What serves an object is cut loose from its run, not removed.
 """
 
-import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 
 from django.conf import settings
-from django.db.models import Count
-from django.utils import timezone
+from django.db.models import Count, QuerySet
 
-from orchestra.kernel import events, right_of_way
-from orchestra.kernel.access import Actor
+from orchestra.kernel import events
 from orchestra.kernel.events import Ref
+from orchestra.kernel.retention import RETENTION, ended_before, in_batches
 from workflows.models import Run, Step
 
-RETENTION = Actor.system("retention")
 BATCH = 100
 MOST_STEPS = 5_000
 """Steps that are removed with their runs in one unit."""
 STEPS_AT_ONCE = 2_000
 """Of a run that has more, so many at a time."""
-REST_S = 0.05
-SLICE_S = 10.0
-"""The longest that one call goes on; the next hour's call takes up where it ended."""
 
 
 def remove_old_runs() -> int:
-    """Remove runs that ended more than ``RUN_RETENTION_DAYS`` ago, the oldest first; returns how many."""
-    if not settings.RUN_RETENTION_DAYS:
-        return 0
-    before = timezone.now() - timedelta(days=settings.RUN_RETENTION_DAYS)
-    removed, until = 0, time.monotonic() + SLICE_S
-    with right_of_way.giving_way():
-        while time.monotonic() < until:
-            batch = _remove_batch(before)
-            if batch is None:
-                break
-            removed += batch
-            time.sleep(REST_S)
-            right_of_way.give_way()
-    return removed
-
-
-def _remove_batch(before: datetime) -> int | None:
-    """Remove the oldest runs, or some steps of a large one; how many runs are gone, or None if there are no old ones.
+    """Remove runs that ended more than ``RUN_RETENTION_DAYS`` ago, the oldest first; returns how many.
 
     A run within another stays as long as that one goes on: its outcome may still be asked for.
     """
-    old = Run.objects.filter(finished_at__lt=before).exclude(
-        parent__run__finished_at__isnull=True, parent__isnull=False
-    )
+    removable = Run.objects.exclude(parent__run__finished_at__isnull=True, parent__isnull=False)
+    old = ended_before(removable, "finished_at", days=settings.RUN_RETENTION_DAYS)
+    return in_batches(lambda: _remove_batch(old))
+
+
+def _remove_batch(old: QuerySet[Run]) -> int | None:
+    """Remove the oldest runs, or some steps of a large one; how many runs are gone, None if there are no old ones."""
     with events.recording(RETENTION):
-        oldest = list(old.order_by("finished_at").values_list("pk", "finished_at")[:BATCH])
+        oldest = list(old.values_list("pk", "finished_at")[:BATCH])
         if not oldest:
             return None
         runs = _few_steps(oldest)

@@ -7,21 +7,12 @@ from django import forms
 
 from orchestra.kernel import schema_forms, secrets
 from orchestra.kernel.errors import Invalid
+from orchestra.kernel.fields import MomentField
 from orchestra.kernel.schema_forms import AnyJSON
 from workflows.definition import Definition, StepSpec
 from workflows.models import Run
 
 Result = TypeVar("Result")
-LOCAL_TIME = "%Y-%m-%dT%H:%M"
-
-
-class _Moment(forms.DateTimeField):
-    """A date with a time, in the browser's own control."""
-
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME)
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(input_formats=[LOCAL_TIME, f"{LOCAL_TIME}:%S"], required=False, **options)
 
 
 class SchemaForm(forms.Form):
@@ -59,8 +50,8 @@ class RunForm(SchemaForm):
     priority = forms.IntegerField(initial=0, required=False, help_text="Higher goes first, from -100 to 100.")
     queue = forms.CharField(max_length=50, required=False, help_text="Empty: by the routing rules and the workflow.")
     tier = forms.CharField(max_length=20, required=False, help_text="The customer's, which counts for its place.")
-    start_at = _Moment(label="Not before", help_text="Empty: at once.")
-    deadline = _Moment(help_text="It fails if it has not ended by then.")
+    start_at = MomentField(label="Not before", help_text="Empty: at once.")
+    deadline = MomentField(help_text="It fails if it has not ended by then.")
     reason = forms.CharField(max_length=1000, required=False, help_text="For the audit trail.")
 
     def terms(self) -> dict[str, Any]:

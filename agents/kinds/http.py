@@ -1,7 +1,5 @@
 """Services elsewhere: each call is a POST of JSON, signed if a key is set, as docs/agent-protocol.md describes."""
 
-import hashlib
-import hmac
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -13,11 +11,9 @@ from agents.kinds import protocol
 from agents.kinds.base import ConfigFault, fault_of_address, faults_of_schema
 from agents.outcomes import AgentError, Call, Failed, Fault, Outcome
 from orchestra.kernel import outgoing, secrets
+from orchestra.kernel.signing import HEADER_VALUE, authorisation, signature
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-OWN_HEADER = re.compile(r"([A-Za-z0-9-]{1,100}):\s+(\S.*)")
-"""A secret that names its header, such as ``X-API-Key: abc``."""
 OURS = frozenset(
     {"accept-encoding", "connection", "content-length", "content-type", "cookie", "host", "idempotency-key"}
     | {"proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -86,11 +82,6 @@ class HttpKind:
             return Failed(_broken_off(error))
 
 
-def signature(key: str, timestamp: str, body: bytes) -> str:
-    """``v1=`` and the HMAC-SHA256 of ``timestamp.body``, in hexadecimal digits."""
-    return "v1=" + hmac.new(key.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-
-
 def _faults_of_headers(headers: Mapping[str, str]) -> Iterator[ConfigFault]:
     for name, value in headers.items():
         path = f"config.headers.{name}"
@@ -120,8 +111,7 @@ def _headers(config: Mapping[str, Any], call: Call, body: bytes) -> dict[str, st
     if key := call.secrets.get("signing_key"):
         headers["X-Orchestra-Signature"] = signature(key, headers["X-Orchestra-Timestamp"], body)
     if given := call.secrets.get("authorization"):
-        named = OWN_HEADER.fullmatch(given)
-        name, value = named.groups() if named else ("Authorization", given)
+        name, value = authorisation(given)
         if _is_ours(name):
             said = f"The secret “authorization” names the header {name}, which each call sets itself; name another."
             raise AgentError(said, retryable=False)

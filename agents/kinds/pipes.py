@@ -34,7 +34,7 @@ LINES_A_TURN = 50
 """After so many lines others on the loop have their turn, however fast the process writes."""
 MARK = "AGENT_PROCESS"
 """In the environment of a process and all that it starts: by its value they are told from others."""
-TETHER = str(Path(__file__).parents[1] / "tether.py")
+_TETHER = str(Path(__file__).parents[1] / "tether.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class Verdict:
 
     def error(self) -> AgentError:
         return AgentError(self.sentence, retryable=True, fault=self.fault)
+
+
+def tethered(words: Sequence[str]) -> list[str]:
+    """The words that run a command below a tether, for as long as this process lives: see ``tether.py``."""
+    return [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), str(GRACE_S), *words]
 
 
 class _Pipes(SubprocessStreamProtocol):
@@ -92,13 +97,11 @@ class Process:
     @classmethod
     async def start(cls, command: Command) -> Self:
         """Start it below a tether of its own. Raises AgentError if the system does not let us."""
-        tether = [sys.executable, "-I", "-S", TETHER, str(os.getpid()), str(GRACE_S)]
         loop, token = asyncio.get_running_loop(), uuid4().hex
         try:
             transport, pipes = await loop.subprocess_exec(
                 lambda: _Pipes(LINE_LIMIT, loop),
-                *tether,
-                *command.words,
+                *tethered(command.words),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

@@ -3,7 +3,6 @@
 A row is written before its call, with the most that it may cost, and gets the real figures when the call has ended.
 """
 
-from datetime import datetime
 from decimal import Decimal
 
 from django.db import models
@@ -54,10 +53,6 @@ class ModelCall(models.Model):
 
     def __str__(self) -> str:
         return self.call
-
-    def is_lost(self, now: datetime) -> bool:
-        """Whether nobody will ever say what it really came to."""
-        return self.settled_at is None and self.expires_at <= now
 
 
 class SpendingDay(models.Model):

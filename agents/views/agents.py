@@ -19,10 +19,11 @@ from agents.ports import with_load
 from agents.views import bulk
 from orchestra.kernel import access, fragments, saved_filters, secrets
 from orchestra.kernel.errors import NotFound
+from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import carried_out, done, page, validation
 
-LIST_REGIONS = {"agents": "agents/parts/list.html"}
+LIST_REGIONS = {"agents": Shared("agents/parts/list.html")}
 AGENT_REGIONS = {
     "agent-head": "agents/parts/head.html",
     "agent-health": "agents/parts/health.html",

@@ -14,10 +14,11 @@ from agents.pool_listing import DecisionList, PoolList
 from agents.tryout import TryOut
 from orchestra.kernel import access, fragments, saved_filters, secrets
 from orchestra.kernel.errors import NotFound
+from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import carried_out, done, page, validation
 
-LIST_REGIONS = {"pools": "agents/parts/pools.html"}
+LIST_REGIONS = {"pools": Shared("agents/parts/pools.html")}
 REGIONS = {
     "pool-head": "agents/parts/pool_head.html",
     "pool-figures": "agents/parts/pool_figures.html",

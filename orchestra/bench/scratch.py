@@ -8,6 +8,7 @@ that only knows the scratch ones.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,34 @@ def wait_for_executors(count: int) -> None:
         if time.monotonic() > until:
             raise CommandError(f"The workers did not start within {START_S} s; run `manage.py worker` to see why.")
         time.sleep(0.1)
+
+
+@contextmanager
+def web() -> Iterator[str]:
+    """Host and port of the web server of a real installation, on the scratch database; it ends with the block."""
+    port = _free_port()
+    command = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--verbosity", "0", "orchestra.asgi:application"]
+    environment = os.environ | {"ORCHESTRA_PROCESS": "web"}
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=settings.BASE_DIR, env=environment)
+    try:
+        _wait_until_it_listens(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_it_listens(port: int) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise CommandError(f"The web server did not start within {START_S} s; run `manage.py up` to see why.")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

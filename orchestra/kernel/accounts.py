@@ -24,6 +24,11 @@ def ref_of(user: User) -> Ref:
     return Ref("user", user.pk, user.label)
 
 
+def person_of(actor: Actor) -> User | None:
+    """The account of a person who acts; None for agents and the system, and for whom no account is kept any more."""
+    return User.objects.filter(pk=actor.id).first() if actor.kind == "person" and actor.id else None
+
+
 def create_user(actor: Actor, *, username: str, role: str, password: str = "", **names: str) -> User:
     """Add a person; without a password they can only use tokens. ``names`` are first_name, last_name and email."""
     access.check(actor, "people.manage")

@@ -37,13 +37,8 @@ class Write:
     keyless: Sequence[Model] = ()
 
 
-def insert(model: type[Row], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert tuples of values, in the order of ``columns`` (attribute names)."""
-    execute(insertion(model, columns, rows))
-
-
 def insertion(model: type[Row], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Write:
-    """As :func:`insert`, to be executed together with others."""
+    """Insert tuples of values, in the order of ``columns`` (attribute names)."""
     statement, adapters = _insert_statement(model, tuple(columns), connection.vendor)
     return Write(statement, adapters, list(rows))
 
@@ -60,11 +55,6 @@ def insertion_of(model: type[Row], objects: Sequence[Row]) -> Write:
         return written
     column = connection.ops.quote_name(_key(model).column)
     return Write(f"{written.statement} RETURNING {column}", written.adapters, written.rows, objects)
-
-
-def insert_objects(model: type[Row], objects: Sequence[Row]) -> None:
-    """Insert model instances that have no primary key yet, and give them one."""
-    execute(insertion_of(model, objects))
 
 
 def change(model: type[Row], objects: Sequence[Row], columns: Sequence[str]) -> Write:

@@ -41,6 +41,29 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Shade:
+    """Stretches of time behind the lines that have something in common, which ``label`` says."""
+
+    label: str
+    stretches: Sequence[tuple[datetime, datetime]]
+    tone: str = RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A level across the chart. With a ``field``, the id of a form's field, it stands where the field says.
+
+    It can be dragged then, which writes the field; ``factor`` times what the field says is the level.
+    """
+
+    label: str
+    value: float
+    tone: str = RUNNING
+    field: str = ""
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Lines of one ``unit`` over the same ``times``, in ascending order; ``id`` is unique in its page.
 
@@ -53,6 +76,8 @@ class Chart:
     lines: Sequence[Line]
     unit: str = "count"
     marks: Sequence[Mark] = ()
+    shades: Sequence[Shade] = ()
+    limits: Sequence[Limit] = ()
     note: str = ""
     empty: str = "Nothing was measured in this time."
 
@@ -80,7 +105,17 @@ class Chart:
             {"label": line.label, "shape": line.shape, "values": [_short(value) for value in line.values]}
             for line in self.lines
         ]
-        content = {"unit": self.unit, "times": [round(at.timestamp()) for at in self.times], "lines": lines}
+        shades = [
+            [(round(since.timestamp()), round(until.timestamp())) for since, until in shade.stretches]
+            for shade in self.shades
+        ]
+        content = {
+            "unit": self.unit,
+            "times": [round(at.timestamp()) for at in self.times],
+            "lines": lines,
+            "shades": shades,
+            "limits": [{"value": limit.value, "field": limit.field, "factor": limit.factor} for limit in self.limits],
+        }
         return json.dumps(content, separators=(",", ":"))
 
 

@@ -21,6 +21,10 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Control characters other than tab, line feed and carriage return: no input needs them, and databases choke on NUL."""
 
 
+PROXIES_SAY = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_", "HTTP_X_REAL_IP")
+"""What the headers of a request begin with that came through a proxy."""
+
+
 class PageRequest(HttpRequest):
     """A request behind ``web.RequestMiddleware``: for type annotations of views."""
 
@@ -34,10 +38,23 @@ class PageRequest(HttpRequest):
 
 def client_address(request: HttpRequest) -> str:
     """The client's address: what the outermost of our PROXY_COUNT proxies saw; earlier entries anyone can invent."""
+    return _claimed(request) or str(request.META.get("REMOTE_ADDR") or "")
+
+
+def proven_address(request: HttpRequest) -> str:
+    """The same, or nothing where a proxy stands between that PROXY_COUNT does not count.
+
+    The address of such a proxy, often the machine itself, says nothing about who asks through it.
+    """
+    passed_on = any(name.startswith(PROXIES_SAY) for name in request.META)
+    return _claimed(request) if passed_on else str(request.META.get("REMOTE_ADDR") or "")
+
+
+def _claimed(request: HttpRequest) -> str:
     chain = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     behind = settings.PROXY_COUNT
     claimed = chain[-behind].strip() if 0 < behind <= len(chain) else ""
-    return claimed if _is_address(claimed) else str(request.META.get("REMOTE_ADDR") or "")
+    return claimed if _is_address(claimed) else ""
 
 
 def _is_address(text: str) -> bool:

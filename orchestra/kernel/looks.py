@@ -74,9 +74,39 @@ _OF_KIND = {
         "half_open": Look("plug", WAITING),
         "open": Look("plug-connected-x", FAILED),
     },
+    "advice": {
+        "open": Look("bulb", RUNNING),
+        "applied": Look("check", SUCCEEDED),
+        "dismissed": Look("thumb-down", NEUTRAL),
+        "withdrawn": Look("corner-up-left", NEUTRAL, "no longer true"),
+    },
     "outcome": {
         "succeeded": Look("check", NEUTRAL, "done"),
         "denied": Look("lock", FAILED, "refused"),
+    },
+    "alert": {
+        "firing": Look("flame", FAILED),
+        "recovering": Look("trending-down", WAITING),
+        "no_data": Look("database-off", WAITING),
+        "resolved": Look("check", NEUTRAL),
+        "acknowledged": Look("eye-check", RUNNING),
+        "silenced": Look("bell-off", PAUSED),
+        "flapping": Look("wave-sine", COMPENSATING),
+    },
+    "severity": {
+        "critical": Look("alert-octagon", FAILED),
+        "warning": Look("alert-triangle", WAITING),
+        "info": Look("info-circle", NEUTRAL),
+    },
+    "notification": {
+        "queued": Look("clock", WAITING),
+        "sending": Look("loader", RUNNING),
+        "suppressed": Look("bell-off", PAUSED),
+    },
+    "silence": {
+        "active": Look("bell-off", RUNNING),
+        "scheduled": Look("clock", WAITING),
+        "ended": Look("check", NEUTRAL),
     },
     "role": {
         "viewer": Look("eye", NEUTRAL),

@@ -58,10 +58,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A part of another floor's page: ``template`` rendered with what ``context(object, request)`` returns."""
+    """A part of another floor's page: ``template`` rendered with what ``context(object, request)`` returns.
+
+    It changes with the ``topics``, besides those that the page itself knows.
+    """
 
     template: str
     context: Callable[[Any, HttpRequest], dict[str, Any] | None]
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ it is off by less than that bucket is wide, which is at most two thirds of the b
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -70,6 +70,22 @@ def steps_between(
         if count <= most:
             return Steps(first, length, count)
     raise ValueError(f"That would be more than {most:,} points; ask for a longer step, or for less time.")
+
+
+def stretches(steps: Steps, edges: Sequence[tuple[int, datetime]]) -> list[tuple[int, datetime, datetime]]:
+    """Which rows cover ``steps``, where rows are kept by several spans: of what span, from when until when.
+
+    ``edges`` go from the finest span to the coarsest: up to when its rows are to be read. Spans that the steps are no
+    multiple of are left out; so each stretch is read from one span and none twice.
+    """
+    usable = [(span, edge) for span, edge in edges if steps.step_s % span == 0]
+    found = []
+    for index, (span, edge) in enumerate(usable):
+        earlier = usable[index + 1][1] if index + 1 < len(usable) else steps.start
+        start, end = max(earlier, steps.start), min(edge, steps.end)
+        if start < end:
+            found.append((span, start, end))
+    return found
 
 
 def floor(at: datetime, step_s: int) -> datetime:

@@ -7,7 +7,7 @@ const HEADROOM = 1.08;
 const FONT = "12px 'Inter Variable', system-ui, sans-serif";
 
 /** @param figure the chart's element, whose legend and plot have the colours */
-export function optionsOf(figure, content, { width, height, onCursor, onDraw }) {
+export function optionsOf(figure, content, { width, height, reach, onCursor, onClear, onDraw }) {
   const plot = figure.querySelector("[data-chart-plot]");
   const quiet = () => getComputedStyle(plot).color;
   const grid = () => ({ show: true, stroke: () => getComputedStyle(plot).borderTopColor, width: 1 });
@@ -19,7 +19,7 @@ export function optionsOf(figure, content, { width, height, onCursor, onDraw }) 
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, width: 2 } },
     tzDate: (seconds) => globalThis.uPlot.tzDate(new Date(seconds * 1000), figure.dataset.chartZone),
-    scales: { y: { range: (_, min, max) => [Math.min(0, min ?? 0), topOf(max, content.unit)] } },
+    scales: { y: { range: (_, min, max) => [Math.min(0, min ?? 0, ...reach()), topOf(Math.max(max, ...reach()), content.unit)] } },
     axes: [
       { stroke: quiet, font: FONT, space: 64, size: 26, gap: 4, grid: { show: false }, ticks: { ...grid(), size: 4 },
         values: (_, splits, __, ___, step) => times.axis(splits, step) },
@@ -28,7 +28,7 @@ export function optionsOf(figure, content, { width, height, onCursor, onDraw }) 
         values: (_, splits, __, ___, step) => splits.map((split) => onAxis(split, content.unit, step)) },
     ],
     series: [{}, ...content.lines.map((line, index) => lineOf(figure, line, index))],
-    hooks: { setCursor: [onCursor], draw: [onDraw] },
+    hooks: { setCursor: [onCursor], drawClear: [onClear], draw: [onDraw] },
   };
 }
 

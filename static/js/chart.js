@@ -1,6 +1,8 @@
 // Charts: drawn once by uPlot within a shadow root, which live updates never touch, and brought up to date in place.
 
+import { Limits } from "./chart-limits.js";
 import { columnsOf, optionsOf } from "./chart-options.js";
+import { drawShades } from "./chart-shades.js";
 import { timesIn, words } from "./chart-words.js";
 
 const views = new WeakMap();
@@ -89,6 +91,7 @@ class View {
     this.root.replaceChildren(...styles, this.box, document.createElement("slot"), this.said);
     this.plot.addEventListener("keydown", (event) => this.#press(event));
     this.plot.addEventListener("blur", () => this.#go(null));
+    this.limits = new Limits(this.figure, this.plot, this.root);
     Promise.all(loaded).then(() => {
       this.#draw();
       new ResizeObserver(() => this.#resize()).observe(this.plot);
@@ -97,7 +100,12 @@ class View {
 
   #draw() {
     this.#drawn?.destroy();
-    const handlers = { ...this.#size(), onCursor: () => this.#show(), onDraw: (chart) => this.#drawn && this.#drawMarks(chart) };
+    const onClear = (chart) => drawShades(chart, this.figure, this.#content.shades);
+    const onDraw = (chart) => {
+      this.limits.draw(chart, this.#content);
+      if (this.#drawn) this.#drawMarks(chart);
+    };
+    const handlers = { ...this.#size(), reach: () => this.limits.levels(this.#content), onCursor: () => this.#show(), onClear, onDraw };
     this.#drawn = new globalThis.uPlot(optionsOf(this.figure, this.#content, handlers), columnsOf(this.#content), this.box);
   }
 
@@ -186,4 +194,4 @@ class View {
   }
 }
 
-const isAlike = (one, other) => one.unit === other.unit && one.lines.length === other.lines.length && one.lines.every((line, index) => line.shape === other.lines[index].shape);
+const isAlike = (one, other) => one.unit === other.unit && one.lines.length === other.lines.length && one.limits?.length === other.limits?.length && one.lines.every((line, index) => line.shape === other.lines[index].shape);

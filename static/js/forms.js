@@ -33,7 +33,8 @@ async function check(control) {
   const url = form?.dataset.validateUrl;
   if (!url || !control.name || !isChanged(control)) return;
   const answer = await post(url, new FormData(form), { headers: { "X-Validate": control.name } }).catch((error) => error.answer);
-  if (answer?.errors) showErrors(control, errorsOf(answer, control.name));
+  const field = control.closest("[data-field]")?.dataset.field ?? control.name; // one field may have several controls
+  if (answer?.errors) showErrors(control, errorsOf(answer, field));
 }
 
 /** The messages about field `name` in an answer of the contract's form. */

@@ -15,10 +15,14 @@ function isSignIn(response) {
   return response.redirected && new URL(response.url).pathname === document.body.dataset.loginUrl;
 }
 
-/** The regions named `ids` of this page, as HTML; `seen` says where lists among them began (`{id: data-seen}`). */
-export function fetchRegions(ids, seen = {}) {
+/**
+ * The regions named `ids` of this page, as HTML. `seen` says where lists among them began (`{id: data-seen}`), `known`
+ * is the last event that this page has heard of: the answer shows it.
+ */
+export function fetchRegions(ids, seen = {}, known = 0) {
   const began = Object.entries(seen).map(([id, value]) => `${id}=${value}`).join(" ");
-  return fetchHtml(location.href.split("#")[0], { "X-Regions": ids.join(" "), ...(began && { "X-Seen": began }) });
+  const headers = { "X-Regions": ids.join(" "), ...(began && { "X-Seen": began }), ...(known && { "X-Known": known }) };
+  return fetchHtml(location.href.split("#")[0], headers);
 }
 
 /** The region `id` of the page at `url`, as HTML. */

@@ -18,7 +18,7 @@ export class Regions {
   #failures = 0;
   paused = false;
 
-  /** @param options {fetchRegions(ids, seen) → HTML, known() → number, onFresh(all, known), onFailed(error), hidden?()} */
+  /** @param options {fetchRegions(ids, seen, known) → HTML, known() → number, onFresh(all, known), onFailed(error), hidden?()} */
   constructor(options) {
     this.#options = { hidden: () => document.hidden, ...options };
   }
@@ -115,7 +115,7 @@ export class Regions {
       this.#fetchedAt.set(id, began);
     }
     try {
-      const html = await this.#options.fetchRegions(ids, this.#seenIn(ids));
+      const html = await this.#options.fetchRegions(ids, this.#seenIn(ids), known);
       if (address === location.href) this.#apply(ids, html);
       else for (const id of ids) this.#dirty.add(id);
       this.#failures = 0;

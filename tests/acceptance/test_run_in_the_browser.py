@@ -72,7 +72,7 @@ def test_a_fault_in_the_form_stands_beside_its_field(
     number = page.get_by_label("Order number")
     number.fill("0")
     page.get_by_label("Priority").focus()
-    expect(page.locator("[data-field='input.order'] .field-error")).to_contain_text("minimum", timeout=SLOW_MS)
+    expect(page.locator("[data-field='input.order'] .field-error")).to_have_text("Give at least 1.", timeout=SLOW_MS)
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".error-summary")).to_contain_text("Order number")
     number = page.get_by_label("Order number")

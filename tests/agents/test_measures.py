@@ -14,6 +14,7 @@ from agents.models.measures import BUCKET_COLUMNS
 from agents.observation import Observations, Tally
 from agents.outcomes import Fault
 from orchestra.kernel import series
+from orchestra.kernel.rollups import RolledUp
 from orchestra.kernel.series import steps_between
 from tests.silent_writes import arranged
 
@@ -128,15 +129,15 @@ class TestWriting:
         assert AgentMeasure.objects.count() == 900
 
     def test_of_several_statements_all_count_or_none(self, agent, monkeypatch):
-        add, written = measures._add, []
+        insert, written = RolledUp._insert, []
 
-        def fail_the_second_time(rows):
+        def fail_the_second_time(table, rows, conflict):
             written.append(rows)
             if len(written) == 2:
                 raise OperationalError("away")
-            add(rows)
+            insert(table, rows, conflict)
 
-        monkeypatch.setattr(measures, "_add", fail_the_second_time)
+        monkeypatch.setattr(RolledUp, "_insert", fail_the_second_time)
         with pytest.raises(OperationalError):
             measures.write({(agent.pk, minute(NOON) + number): tally(0.1) for number in range(900)})
 

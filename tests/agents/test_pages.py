@@ -320,14 +320,16 @@ def test_a_test_calls_the_agent_and_shows_what_it_answers(make_agent, as_, opera
 
 
 @pytest.mark.parametrize(
-    ("function", "outcome", "error"),
+    ("function", "limit_s", "outcome", "error"),
     [
-        ("test.crash", "failed", "It crashed with ZeroDivisionError"),
-        ("test.sleep", "timed_out", "It did not answer within"),
+        ("test.crash", 10, "failed", "It crashed with ZeroDivisionError"),
+        ("test.sleep", 0.05, "timed_out", "It did not answer within"),
     ],
 )
-def test_a_test_shows_a_failure_and_counts_it_nowhere(make_agent, as_, operator, monkeypatch, function, outcome, error):
-    monkeypatch.setattr("agents.trial.TIME_LIMIT_S", 0.05)
+def test_a_test_shows_a_failure_and_counts_it_nowhere(
+    make_agent, as_, operator, monkeypatch, function, limit_s, outcome, error
+):
+    monkeypatch.setattr("agents.trial.TIME_LIMIT_S", limit_s)
     agent = make_agent("writer", config={"function": function})
 
     answer = as_(operator).post(f"/agents/{agent.pk}/test/", {"input": "{}"})

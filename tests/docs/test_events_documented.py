@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.export import json_lines, row_of
+from monitoring.audit.export import json_lines, row_of
 from orchestra.kernel import canonical, events, registry
 from orchestra.kernel.models import Event
 from tests.monitoring.happenings import happened
@@ -20,7 +20,7 @@ DOCUMENT = (ROOT / "docs" / "events.md").read_text()
 FOLDERS = ("orchestra", "agents", "workflows", "monitoring")
 ONLY_WORDS = {"sentences.py", "phrases.py"}
 NAME = re.compile(r"(?:[A-Z][a-z]+){2,}")
-IRREGULAR = {"Broken", "Came", "Given", "Put", "Reset", "Sent", "Went", "Withdrawn"}
+IRREGULAR = {"Broken", "Came", "Given", "Lost", "Put", "Reset", "Sent", "Undone", "Went", "Withdrawn"}
 
 
 def section(title: str) -> list[list[str]]:

@@ -23,11 +23,19 @@ def record(user, key, **answer):
     return bulk.fresh(IdempotencyRecord, {"key": key, "digest": "d", "created_at": NOON, "answer": answer}, user=user)
 
 
+def insert(model, columns, rows):
+    bulk.execute(bulk.insertion(model, columns, rows))
+
+
+def insert_objects(model, objects):
+    bulk.execute(bulk.insertion_of(model, objects))
+
+
 def test_instants_json_and_texts_come_back_as_they_were():
     detail = {"é": [1, 2.5, None, {"deep": "\"quoted\" 'text' %s"}], "large": 2**70}
     elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
 
-    bulk.insert(Pulse, ("name", "beat_at", "detail"), [("a", NOON, detail), ("b", elsewhere, {})])
+    insert(Pulse, ("name", "beat_at", "detail"), [("a", NOON, detail), ("b", elsewhere, {})])
 
     assert list(Pulse.objects.order_by("name").values_list("name", "beat_at", "detail")) == [
         ("a", NOON, detail),
@@ -38,7 +46,7 @@ def test_instants_json_and_texts_come_back_as_they_were():
 def test_new_instances_are_given_their_keys_in_order(operator):
     rows = [record(operator, f"key-{number}") for number in range(5)]
 
-    bulk.insert_objects(IdempotencyRecord, rows)
+    insert_objects(IdempotencyRecord, rows)
 
     stored = dict(IdempotencyRecord.objects.values_list("pk", "key"))
     assert stored == {row.pk: row.key for row in rows}
@@ -66,7 +74,7 @@ def test_defaults_are_made_anew_for_each_instance(operator):
 @pytest.mark.parametrize("count", [1, 3, 150])
 def test_only_the_given_columns_of_the_given_rows_change(operator, count):
     rows = [record(operator, f"key-{number}", n=number) for number in range(count)]
-    bulk.insert_objects(IdempotencyRecord, [*rows, record(operator, "other", n=-1)])
+    insert_objects(IdempotencyRecord, [*rows, record(operator, "other", n=-1)])
     for row in rows:
         row.answer, row.digest = {"n": row.answer["n"] + 1}, "not written"
 
@@ -80,7 +88,7 @@ def test_only_the_given_columns_of_the_given_rows_change(operator, count):
 def test_what_is_null_stays_null_among_values():
     rows = [(1, "", "", "", "", None), (2, "", "", "", "", 7), (3, "", "", "", "", None)]
 
-    bulk.insert(EventDetail, ("event_id", "before", "after", "reason", "salt", "erased_by"), rows)
+    insert(EventDetail, ("event_id", "before", "after", "reason", "salt", "erased_by"), rows)
 
     assert list(EventDetail.objects.order_by("pk").values_list("erased_by", flat=True)) == [None, 7, None]
 
@@ -106,6 +114,6 @@ def test_several_writes_are_carried_out_in_order_in_one_message(operator, django
 
 def test_no_rows_cost_no_statement(django_assert_num_queries):
     with django_assert_num_queries(0):
-        bulk.insert_objects(IdempotencyRecord, [])
+        insert_objects(IdempotencyRecord, [])
         bulk.update(IdempotencyRecord, [], ["answer"])
         bulk.execute()

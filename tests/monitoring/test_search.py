@@ -3,7 +3,7 @@
 import pytest
 
 from monitoring import search
-from monitoring.sentences import sentence
+from monitoring.audit.sentences import sentence
 from tests.monitoring.happenings import happened
 
 pytestmark = pytest.mark.django_db

@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tests.processes import lives
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60
 TITLES = {"worker": "idle", "executor": "processing", "pusher": "pusher", "monitor": "monitor"}
@@ -83,7 +85,7 @@ class RunningTree:
 
     def is_gone(self) -> bool:
         """Whether none of the processes that were looked at is left."""
-        return len(self._seen) > 10 and not any(map(_is_alive, self._seen))
+        return len(self._seen) > 10 and not any(map(lives, self._seen))
 
     def end(self) -> None:
         self.supervisor.kill()
@@ -93,9 +95,3 @@ class RunningTree:
 def _role_of(process: psutil.Process) -> str:
     words = " ".join(process.cmdline()).split()[2:3]  # after "qcluster Process-…"
     return next((role for role, title in TITLES.items() if [title] == words), "")
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False

@@ -10,6 +10,7 @@ import pytest
 from orchestra.supervisor import child as children
 from orchestra.supervisor.child import Child
 from tests.orchestra.running_tree import wait_until
+from tests.processes import lives
 
 SOON_S = 10
 
@@ -118,4 +119,4 @@ def test_what_a_dead_leader_forked_dies_with_it(make_child):
     [fork] = leader.children()
     leader.kill()
 
-    wait_until(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE, 2)
+    wait_until(lambda: not lives(fork), 2)

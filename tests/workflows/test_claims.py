@@ -213,7 +213,7 @@ def test_the_cost_of_a_turn_does_not_grow_with_queues_or_steps():
 
 def test_one_queue_without_limits_costs_no_statement_more():
     lines.put("default", 3)
-    memory, seen = Memory({"default": queues.policy_of("default")}), snapshot.read()
+    memory, seen = Memory(queues.policies_of(["default"])), snapshot.read()
     with CaptureQueriesContext(connection) as captured:
         queue.take_turn([], executor="one", fleet=seen, room=100, memory=memory)
 

@@ -120,7 +120,7 @@ def test_of_a_rate_only_what_its_tokens_let_start_counts(begin_many, script):
     assert len(script.turn().assignments) == 2
     assert demand.of_pools(POOLS, timezone.now())[BILL] == ports.Waiting()
 
-    started = queues.policy_of("slow").refilled_at
+    started = queues.policies_of(["slow"])["slow"].refilled_at
     waiting = demand.of_pools(POOLS, started + timedelta(seconds=12))[BILL]
     assert waiting.count == 1
     assert waiting.oldest_s == pytest.approx(2, abs=0.1), "until the token came it waited for the rate, not for agents"

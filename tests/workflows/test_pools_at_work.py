@@ -12,6 +12,7 @@ from agents import pools
 from agents.models import AgentStatus, Decided, Pool, PoolDecision
 from orchestra.kernel.events import NOTHING
 from orchestra.kernel.models import Event
+from tests.processes import lives
 from tests.workflows.conftest import OPERATOR, SYSTEM
 from tests.workflows.real_executors import until
 from workflows import engine
@@ -69,7 +70,7 @@ def below(executor: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return list(filter(lives, processes))
 
 
 def stopped(executor: "subprocess.Popen[str]") -> list[psutil.Process]:

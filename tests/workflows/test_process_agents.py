@@ -14,6 +14,7 @@ from agents.outcomes import Done, Failed, Fault
 from orchestra.kernel.events import NOTHING
 from orchestra.kernel.models import Event, Pulse
 from orchestra.kernel.verification import verify
+from tests.processes import is_gone
 from tests.workflows import real_executors
 from tests.workflows.conftest import OPERATOR, SYSTEM
 from workflows import engine
@@ -35,10 +36,6 @@ def begin(*inputs: dict[str, Any]) -> None:
 
 def count(model: Any, **conditions: Any) -> int:
     return int(model.objects.filter(**conditions).count())
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def below(executor: subprocess.Popen[str]) -> list[int]:

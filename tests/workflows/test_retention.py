@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from agents.outcomes import Failed
-from orchestra.kernel import verification
+from orchestra.kernel import right_of_way, verification
 from orchestra.kernel.models import Event
 from tests.silent_writes import arranged
 from tests.workflows.conftest import OPERATOR
@@ -73,7 +73,7 @@ def test_the_audit_trail_stays_and_tells_of_the_removal(ended):
 
 def test_more_than_a_batch_is_removed_in_several_units(ended, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 2)
-    monkeypatch.setattr(retention, "REST_S", 0)
+    monkeypatch.setattr("orchestra.kernel.retention.REST_S", 0)
     ended(5, days=31)
 
     assert retention.remove_old_runs() == 5
@@ -100,7 +100,7 @@ def test_a_run_within_another_stays_while_that_one_goes_on(publish, worker, scri
 
 def test_a_batch_has_few_steps_however_many_its_runs_have(ended, monkeypatch):
     monkeypatch.setattr(retention, "MOST_STEPS", 2)
-    monkeypatch.setattr(retention, "REST_S", 0)
+    monkeypatch.setattr("orchestra.kernel.retention.REST_S", 0)
     ended(5, days=31)
 
     assert retention.remove_old_runs() == 5
@@ -111,15 +111,15 @@ def test_a_batch_has_few_steps_however_many_its_runs_have(ended, monkeypatch):
 def test_of_a_run_with_very_many_steps_some_are_removed_at_a_time(publish, worker, script, monkeypatch):
     monkeypatch.setattr(retention, "MOST_STEPS", 4)
     monkeypatch.setattr(retention, "STEPS_AT_ONCE", 3)
-    monkeypatch.setattr(retention, "REST_S", 0)
+    monkeypatch.setattr("orchestra.kernel.retention.REST_S", 0)
     publish("flow", {"name": "each", "capabilities": ["work"], "for_each": "lines"})
     large = engine.start("flow", {"lines": list(range(9))}, by=OPERATOR).pk
     script.finish()
     with arranged():
         Run.objects.filter(pk=large).update(finished_at=timezone.now() - timedelta(days=31))
     left = []
-    rest = retention.right_of_way.give_way
-    monkeypatch.setattr(retention.right_of_way, "give_way", lambda: (left.append(Step.objects.count()), rest()))
+    rest = right_of_way.give_way
+    monkeypatch.setattr(right_of_way, "give_way", lambda: (left.append(Step.objects.count()), rest()))
 
     assert retention.remove_old_runs() == 1
     assert left == [7, 4, 0]

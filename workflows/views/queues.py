@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from orchestra.kernel import access, fragments
 from orchestra.kernel.errors import NotFound
+from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import carried_out, done, page, validation
 from workflows import queue_rows, queues, routing_trial
@@ -15,7 +16,7 @@ from workflows.models import RoutingRule, TaskQueue
 from workflows.queue_forms import NewQueueForm, QueueForm
 from workflows.queue_rows import QueueList
 
-LIST_REGIONS = {"queues": "workflows/parts/queues.html", "routing": "workflows/parts/routing.html"}
+LIST_REGIONS = {"queues": Shared("workflows/parts/queues.html"), "routing": "workflows/parts/routing.html"}
 QUEUE_REGIONS = {
     "queue-head": "workflows/parts/queue_head.html",
     "queue-figures": "workflows/parts/queue_figures.html",

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from orchestra.kernel import access, fragments, saved_filters
+from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
 from orchestra.kernel.pages import page
 from workflows import definitions, partials, payloads, progress, run_page
@@ -17,7 +18,7 @@ from workflows.runs import RunList, rows_of
 
 STOP_POLLING = 286
 """What htmx takes for the end of an element's asking again and again."""
-LIST_REGIONS = {"runs": "workflows/parts/runs.html"}
+LIST_REGIONS = {"runs": Shared("workflows/parts/runs.html")}
 BULK_ACTIONS = [
     {
         "name": "retry",

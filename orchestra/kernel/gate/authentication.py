@@ -17,9 +17,11 @@ TOUCH_EVERY = timedelta(minutes=1)
 class TokenAuthentication(authentication.BaseAuthentication):
     """``Authorization: Token KEY``. A token never allows more than its role, nor more than its owner's."""
 
+    keywords: tuple[str, ...] = (KEYWORD.lower(),)
+
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != KEYWORD.lower():
+        if scheme.lower() not in self.keywords:
             return None
         token = _valid(key.strip())
         request._request.actor = access.actor_of(token.user, role=token.role)  # type: ignore[attr-defined]

@@ -13,7 +13,19 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orchestra.bench import scratch
 
-NAMES = ("engine", "latency", "inflight", "pages", "chaos", "web-writes", "allocation", "dispatch")
+NAMES = (
+    "engine",
+    "latency",
+    "inflight",
+    "pages",
+    "chaos",
+    "web-writes",
+    "allocation",
+    "dispatch",
+    "live",
+    "live-writes",
+)
+WRITERS = ("web-writes", "live-writes")  # processes of other benchmarks
 WITHOUT_DATABASE = ("allocation", "dispatch")
 BENCHES = {name: f"orchestra.bench.{name.replace('-', '_')}" for name in NAMES}
 
@@ -35,7 +47,7 @@ class Command(BaseCommand):
 
     def _measure(self, options: dict[str, Any]) -> None:
         name = options["name"]
-        if name not in ("web-writes", *WITHOUT_DATABASE):
+        if name not in (*WRITERS, *WITHOUT_DATABASE):
             call_command("migrate", verbosity=0)
         figures = importlib.import_module(BENCHES[name]).run(Namespace(**options))
         for line in figures if isinstance(figures, list) else [figures]:

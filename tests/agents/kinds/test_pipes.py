@@ -16,6 +16,7 @@ from agents.invoke import invoke
 from agents.kinds import KINDS, commands
 from agents.kinds.pipes import Process
 from agents.outcomes import AgentError, Call, Done, Failed, Fault
+from tests.processes import is_gone, is_unburied
 
 LONG_S = 60.0
 """Of what must come at once, on a machine that does much else."""
@@ -54,8 +55,8 @@ async def failure(awaitable):
 
 
 def gone(pids):
-    """None of these lives; what nobody has buried yet counts as gone."""
-    return all(not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in pids)
+    """None of these lives."""
+    return all(map(is_gone, pids))
 
 
 async def until(condition):
@@ -186,8 +187,7 @@ class TestEnding:
         for _ in range(5):
             process = await begin("echo")
             await process.stop("Next.")
-        children = psutil.Process().children()
-        assert [child for child in children if child.status() == psutil.STATUS_ZOMBIE] == []
+        assert list(filter(is_unburied, psutil.Process().children())) == []
 
     async def test_it_sees_no_keys_of_ours_or_of_others(self, begin, settings, tmp_path, monkeypatch):
         monkeypatch.setenv("COLOUR", "blue")

@@ -1,0 +1,180 @@
+"""Hears from the evaluator what alerts do, and has people told when that is due. The only writer of AlertGroup.
+
+What is told when is for ``planning.py`` to say, which is pure. Groups are its memory between two looks: whoever reads
+them locks them, so two processes never tell of one group twice.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+from monitoring.models import Alert, AlertGroup, Notification, NotificationKind
+from monitoring.notification import delivery, outbox, recorded, routing, silences
+from monitoring.notification.groups import Fact, Group, Message, members_of
+from monitoring.notification.outbox import NOTIFIER, GroupKey
+from monitoring.notification.planning import Planner
+from monitoring.notification.routing import RouteRule, Rules
+from orchestra.kernel import bulk, events, retention
+from orchestra.kernel.right_of_way import announced
+
+TELEMETRY = {"monitoring_alertgroup"}
+"""Groups are what the planner remembers; what it decides is told by the events of notifications."""
+GROUPS_AT_ONCE = 500
+"""Groups that one call looks at; those left are due still."""
+AT_LATEST = timedelta(hours=12)
+"""A group that holds alerts is looked at so often, whatever happens: what nobody heard of is found then."""
+COLUMNS = ("labels", "told", "opened_at", "sent_at", "due_at", "escalated_at")
+KEPT_FOR = timedelta(days=90)
+
+
+def hear(alerts: Sequence[Alert], at: datetime) -> None:
+    """Take note of alerts that have just changed, within the unit of work that changed them.
+
+    What there is to say is read from the alerts themselves, so hearing of one twice changes nothing.
+    """
+    if alerts:
+        _hear([recorded.fact_of(alert) for alert in alerts], at)
+
+
+def run_due(now: datetime | None = None) -> int:
+    """Have people told of whatever is due; returns how many notifications that made, suppressed ones included.
+
+    Cheap when nothing is: three queries by index.
+    """
+    now = now or timezone.now()
+    delivery.rescue(now)
+    made = _warn_of_ends(now)
+    due = AlertGroup.objects.filter(due_at__lte=now).order_by("due_at").values_list("pk", flat=True)
+    numbers = list(due[:GROUPS_AT_ONCE])
+    if not numbers:
+        return made
+    with events.recording(NOTIFIER):
+        locked = AlertGroup.objects.select_for_update(no_key=True).filter(pk__in=numbers, due_at__lte=now)
+        rows = list(locked.order_by("pk"))
+        return made + _tell(rows, now)
+
+
+def look_again(alerts: Collection[Alert], now: datetime | None = None) -> None:
+    """Have the groups of ``alerts`` looked at soon: a person did something that may change what is told of them.
+
+    To be called after an acknowledgement was given, changed or taken back.
+    """
+    now = now or timezone.now()
+    names = {str(alert.pk) for alert in alerts}
+    held = AlertGroup.objects.filter(due_at__gt=now).values_list("pk", "told")
+    with announced():
+        AlertGroup.objects.filter(pk__in=[pk for pk, told in held if names & told.keys()]).update(due_at=now)
+
+
+def route_again(now: datetime | None = None) -> None:
+    """Hear of every alert anew: the routes have changed, and some may be for others now. Within a unit of work."""
+    if facts := recorded.loud_facts():
+        _hear(facts, now or timezone.now())
+
+
+def forget_old() -> int:
+    """Remove old notifications, and groups that have held nothing for as long; returns how many."""
+    before = timezone.now() - KEPT_FOR
+    old = Notification.objects.filter(created_at__lt=before).order_by("created_at")
+    empty = AlertGroup.objects.filter(due_at__isnull=True, opened_at__lt=before).order_by("pk")
+    removed = retention.remove_recorded(old, at_once=1_000, by=retention.RETENTION, action="NotificationsRemoved")
+    return removed + retention.remove_in_slices(empty)
+
+
+def _hear(facts: Sequence[Fact], at: datetime) -> None:
+    rows = list(AlertGroup.objects.select_for_update(no_key=True).filter(due_at__isnull=False).order_by("pk"))
+    planner = Planner(recorded.rules(at), groups=map(_group_of, rows))
+    for fact in facts:
+        planner.hear(_seconds(at), fact)
+    _save(planner, rows, at)
+
+
+def _tell(rows: Sequence[AlertGroup], now: datetime) -> int:
+    groups = [_group_of(row) for row in rows]
+    rules = recorded.rules(now)
+    planner = Planner(rules, _facts(rules, groups), groups)
+    messages = planner.due(_seconds(now))
+    _save(planner, rows, now)
+    return len(outbox.write(messages, {(row.route_id, row.key): row.pk for row in rows}))
+
+
+def _facts(rules: Rules, groups: Iterable[Group]) -> list[Fact]:
+    """The alerts of these groups, and all that fire where some may hide others."""
+    loud = recorded.loud_facts() if rules.inhibitions else []
+    members = {number for group in groups for number in group.members}
+    return [*loud, *recorded.facts_of(members - {fact.id for fact in loud})]
+
+
+def _save(planner: Planner, rows: Sequence[AlertGroup], now: datetime) -> None:
+    """Write the groups that have changed; one that is new may have been there before, with nothing in it."""
+    known = {(row.route_id, row.key): row for row in rows}
+    new = [key for key in planner.changed if key not in known]
+    if new:
+        empty = AlertGroup.objects.filter(key__in=[key for _, key in new], due_at__isnull=True)
+        known |= {(row.route_id, row.key): row for row in empty}
+    written = [_written(known, group, now) for group in planner.changed.values()]
+    bulk.update(AlertGroup, [row for row in written if row.pk is not None], COLUMNS)
+    AlertGroup.objects.bulk_create([row for row in written if row.pk is None])
+
+
+def _written(known: dict[GroupKey, AlertGroup], group: Group, now: datetime) -> AlertGroup:
+    row = known.get((group.route, group.key)) or AlertGroup(route_id=group.route, key=group.key)
+    latest = _seconds(now + AT_LATEST)
+    due_at = min(group.due_at or latest, latest) if group.members else None
+    row.labels, row.told = group.labels, group.told()
+    row.opened_at = _instant(group.opened_at)
+    row.sent_at, row.due_at, row.escalated_at = (
+        None if at is None else _instant(at) for at in (group.sent_at, due_at, group.escalated_at)
+    )
+    return row
+
+
+def _group_of(row: AlertGroup) -> Group:
+    instants = (None if at is None else _seconds(at) for at in (row.sent_at, row.due_at, row.escalated_at))
+    return Group(row.route_id, row.key, row.labels, _seconds(row.opened_at), members_of(row.told), *instants)
+
+
+def _warn_of_ends(now: datetime) -> int:
+    """Tell of silences whose near end lets alerts through that still fire, once each."""
+    ending = [each for each in silences.ending_soon(now) if each.silence.warned_at is None]
+    if not ending:
+        return 0
+    with events.recording(NOTIFIER):
+        rules = recorded.rules(now)
+        messages = [message for each in ending for message in _warnings(rules, each, now)]
+        silences.mark_warned([each.silence for each in ending], now)
+        return len(outbox.write(messages, {}))
+
+
+def _warnings(rules: Rules, ending: silences.EndingSoon, now: datetime) -> list[Message]:
+    taken: dict[int | None, tuple[RouteRule, list[int]]] = {}
+    for alert in ending.alerts:
+        for route in routing.way_of(rules, alert.labels).routes:
+            taken.setdefault(route.id, (route, []))[1].append(alert.pk)
+    silence, at = ending.silence, _seconds(now)
+    end = routing.moment(silence.ends_at.timestamp())
+    said = f"Silence #{silence.pk} by {silence.author} ends at {end}; whoever it hid then is told of."
+    return [
+        Message(
+            at,
+            NotificationKind.SILENCE_ENDING,
+            channel,
+            route.id,
+            "",
+            tuple(numbers),
+            (routing.taken_by(route), said),
+            suppressed=not channel.enabled,
+        )
+        for route, numbers in taken.values()
+        for channel in route.channels
+    ]
+
+
+def _seconds(at: datetime) -> float:
+    """Rounded, so that an instant is the same before and after it was kept."""
+    return round(at.timestamp(), 3)
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

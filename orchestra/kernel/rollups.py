@@ -1,0 +1,155 @@
+"""Rows that add up: sums and extremes of a subject in a stretch of time, and of longer stretches made from them.
+
+Whoever measures adds to the rows of the shortest span; any number of processes may do so at once. Longer spans are
+added up from shorter ones, and each is kept as long as it is worth. Telemetry: nothing here records events. Nobody else
+inserts into the tables for which a :class:`RolledUp` exists.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from orchestra.kernel import retention, right_of_way, series
+from orchestra.kernel.series import DAY_S, HOUR_S
+
+MOST_VALUES = 30_000
+"""Both databases take at most some 32,000 values in a statement."""
+
+_BEGINS = {
+    "sqlite": {HOUR_S: "substr(at, 1, 13) || ':00:00'", DAY_S: "substr(at, 1, 10) || ' 00:00:00'"},
+    "postgresql": {HOUR_S: "date_trunc('hour', at, 'UTC')", DAY_S: "date_trunc('day', at, 'UTC')"},
+}
+"""When the span of a row begins, in the form in which the database keeps instants."""
+
+
+@dataclass(frozen=True)
+class RolledUp:
+    """A table with a row for each ``subject``, ``span`` of seconds, and ``at`` when it begins; unique together.
+
+    ``at`` is an instant or whole seconds since 1970. ``sums`` are added up, of ``least`` and ``most`` the extremes are
+    kept, which may be null. ``kept_for`` says for how long rows are worth keeping, by span from the shortest on; the
+    longer ones are hours and days (UTC).
+    """
+
+    model: type[models.Model]
+    subject: str
+    sums: Sequence[str]
+    kept_for: Mapping[int, timedelta]
+    least: Sequence[str] = ()
+    most: Sequence[str] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a row that is added consists of, in this order."""
+        return (*self._key, *self.least, *self.most, *self.sums)
+
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add ``rows`` of :attr:`columns` to what is there, all of it or nothing, several hundred in a statement.
+
+        In one order, so that two writers never deadlock. ``at`` is as :meth:`instant` makes it.
+        """
+        changes = [f"{name} = {self._table}.{name} + excluded.{name}" for name in self.sums]
+        lesser, greater = ("LEAST", "GREATEST") if connection.vendor == "postgresql" else ("MIN", "MAX")
+        for choose, names in ((lesser, self.least), (greater, self.most)):
+            for name in names:
+                ours, theirs = f"{self._table}.{name}", f"excluded.{name}"
+                changes.append(f"{name} = {choose}(COALESCE({ours}, {theirs}), COALESCE({theirs}, {ours}))")
+        self._write(rows, changes)
+
+    def instant(self, at: datetime) -> Any:
+        """``at`` as the column of that name has it."""
+        if self._counts_seconds:
+            return int(at.timestamp())
+        return connection.ops.adapt_datetimefield_value(at)
+
+    def roll_up(self, now: datetime | None = None) -> int:
+        """Add up what came since it was last done, anew as far back as it may be incomplete; how many rows that made.
+
+        Harmless again and beside another caller: what is written is the sum, not an addition. The sums are read before
+        anything is locked, so that on SQLite nobody waits for them.
+        """
+        now, written = now or timezone.now(), 0
+        for finer, span in pairwise(self.kept_for):
+            for begins in self._unsettled(finer, span, now):
+                written += self._sum_up(finer, span, begins)
+        return written
+
+    def forget_old(self, now: datetime | None = None) -> int:
+        """Remove rows that are older than their span is kept, after they were added up; how many."""
+        now = now or timezone.now()
+        self.roll_up(now)
+        return sum(retention.remove_in_slices(self._older(span, now - kept)) for span, kept in self.kept_for.items())
+
+    @property
+    def _table(self) -> str:
+        return self.model._meta.db_table
+
+    @property
+    def _key(self) -> tuple[str, str, str]:
+        return (self.subject, "span", "at")
+
+    @property
+    def _counts_seconds(self) -> bool:
+        return isinstance(self.model._meta.get_field("at"), models.BigIntegerField)
+
+    def _older(self, span: int, than: datetime) -> models.QuerySet[models.Model]:
+        before = int(than.timestamp()) if self._counts_seconds else than
+        return self.model._default_manager.filter(span=span, at__lt=before).order_by("at")
+
+    def _unsettled(self, finer: int, span: int, now: datetime) -> Iterator[datetime]:
+        """The beginnings of ``span`` whose rows may not have all that the finer ones have, up to ``now``."""
+        newest = self.model._default_manager.filter(span=span).order_by("-at").values_list("at", flat=True).first()
+        length = timedelta(seconds=span)
+        # What began before that has lost some of its finer rows already.
+        begins = series.floor(now - self.kept_for[finer], span) + length
+        if newest is not None:
+            last = datetime.fromtimestamp(newest, UTC) if self._counts_seconds else newest
+            begins = max(begins, last - length)
+        while begins <= now:
+            yield begins
+            begins += length
+
+    def _sum_up(self, finer: int, span: int, begins: datetime) -> int:
+        at = f"at / {span} * {span}" if self._counts_seconds else _BEGINS[connection.vendor][span]
+        read = [
+            self.subject,
+            str(int(span)),
+            at,
+            *(f"MIN({name})" for name in self.least),
+            *(f"MAX({name})" for name in self.most),
+            *(f"SUM({name})" for name in self.sums),
+        ]
+        ends = begins + timedelta(seconds=span)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {', '.join(read)} FROM {self._table} "
+                f"WHERE span = {int(finer)} AND at >= %s AND at < %s GROUP BY 1, 3 ORDER BY 1",
+                [self.instant(begins), self.instant(ends)],
+            )
+            rows = cursor.fetchall()
+        self._write(rows, [f"{name} = excluded.{name}" for name in (*self.least, *self.most, *self.sums)])
+        return len(rows)
+
+    def _write(self, rows: Sequence[Sequence[Any]], changes: Iterable[str]) -> None:
+        at_once = MOST_VALUES // len(self.columns)
+        parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
+        if not parts:
+            return
+        conflict = f"ON CONFLICT ({', '.join(self._key)}) DO UPDATE SET {', '.join(changes)}"
+        with right_of_way.announced(), transaction.atomic() if len(parts) > 1 else nullcontext():
+            for part in parts:
+                self._insert(part, conflict)
+
+    def _insert(self, rows: Sequence[Sequence[Any]], conflict: str) -> None:
+        row = f"({', '.join(['%s'] * len(self.columns))})"
+        statement = (
+            f"INSERT INTO {self._table} ({', '.join(self.columns)}) VALUES {', '.join([row] * len(rows))} {conflict}"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [value for row in rows for value in row])

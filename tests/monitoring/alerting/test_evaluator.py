@@ -1,0 +1,449 @@
+"""The evaluator: each tick once and in order, alerts that begin, change and end, on real rows."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agents import pools
+from monitoring.alerting import alerts, evaluator, states, thresholds
+from monitoring.models import Alert, Notification, Threshold, Tick
+from monitoring.notification import planner
+from orchestra.kernel.access import Actor
+from orchestra.kernel.models import Event
+from tests.monitoring.alerting.measured import START, evaluate, gauge, live, restart, threshold, tick, took
+from tests.silent_writes import arranged
+from workflows.models import TaskQueue
+
+OLGA = Actor("person", "1", "Olga", role="operator")
+
+
+@pytest.fixture(autouse=True)
+def fresh(db):
+    restart()
+
+
+def statuses() -> list[tuple[str, str]]:
+    return list(Alert.objects.order_by("pk").values_list("subject_id", "status"))
+
+
+def told() -> list[str]:
+    """What was recorded of alerts, in its order."""
+    return list(Event.objects.filter(target_kind="alert").order_by("number").values_list("action", flat=True))
+
+
+def instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def test_a_breach_becomes_an_alert_that_fires_recovers_and_is_resolved():
+    limit = threshold(for_s=60, keep_firing_s=60, severity="critical")
+
+    last = live([9, 12, 9, 3, 3, 3])
+
+    alert = Alert.objects.get()
+    assert told() == ["AlertOpened", "AlertFired", "RecoveryStarted", "AlertResolved"]
+    assert (alert.status, alert.threshold, alert.severity, alert.subject_id) == (
+        "resolved", limit, "critical", "default",
+    )  # fmt: skip
+    assert (alert.began_at, alert.fired_at) == (instant(START), instant(START + 60))
+    assert (alert.resolved_at, alert.since) == (instant(last), instant(last))
+    assert (alert.value, alert.worst, alert.limit, alert.resolved_by) == (3, 12, 5, "")
+
+
+def test_an_alert_has_the_labels_that_routes_and_silences_match(make_agent):
+    agent = make_agent("biller")
+    threshold("Slow", metric="response_time", severity="critical")
+    took(agent, 9.0, START)
+    tick(START)
+
+    evaluate(START)
+
+    assert Alert.objects.get().labels == {
+        "threshold": "Slow",
+        "metric": "response_time",
+        "severity": "critical",
+        "kind": "agent",
+        "agent": "biller",
+    }
+
+
+def test_values_are_kept_up_to_date_without_an_event():
+    threshold()
+    live([9])
+    events = Event.objects.count()
+
+    live([7, 8], first=START + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.value, alert.value_at, alert.worst, alert.seen_at) == (
+        8, instant(START + 60), 9, instant(START + 60),
+    )  # fmt: skip
+    assert Event.objects.count() == events
+
+
+def test_each_subject_has_an_alert_of_its_own():
+    threshold()
+    with arranged():
+        TaskQueue.objects.create(name="mail")
+    tick(START)
+    gauge(9, START)
+    gauge(8, START, "mail")
+
+    assert evaluate(START) == 2
+    assert sorted(statuses()) == [("default", "firing"), ("mail", "firing")]
+
+
+def test_a_breach_that_comes_back_within_the_flapping_window_is_the_same_alert():
+    threshold()
+    last = live([9, 3])
+    with arranged():
+        Alert.objects.update(note="mine", acknowledged_by="Olga")
+
+    live([9], first=last + 1800)
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.note, alert.acknowledged_by, alert.resolved_at) == ("firing", "mine", "Olga", None)
+
+
+def test_a_breach_that_comes_back_later_is_another_alert():
+    threshold()
+    last = live([9, 3])
+
+    live([9], first=last + 1830)
+
+    assert statuses() == [("default", "resolved"), ("default", "firing")]
+
+
+def test_too_many_changes_are_flapping_and_that_ends():
+    threshold(flap_changes=2, flap_window_s=300)
+
+    last = live([9, 3, 9])
+    flapping = Alert.objects.get().flapping
+    live([9] * 12, first=last + 30)
+
+    assert flapping and not Alert.objects.get().flapping
+    assert told()[-2:] == ["FlappingStarted", "FlappingStopped"]
+
+
+def test_an_alert_that_flapped_and_was_resolved_calms_down():
+    threshold(flap_changes=2, flap_window_s=300)
+    last = live([9, 3, 9, 3])
+
+    live([3] * 20, first=last + 30)
+
+    assert not Alert.objects.get().flapping
+
+
+# --- Each tick once, in order ---
+
+
+def test_ticks_that_nobody_evaluated_are_evaluated_in_order():
+    threshold(for_s=60)
+    for number, value in enumerate([9, 9, 9, 3]):
+        tick(START + 30 * number)
+        gauge(value, START + 30 * number)
+
+    assert evaluate(START + 90) == 3
+    assert told() == ["AlertOpened", "AlertFired", "AlertResolved"]
+    assert not Tick.objects.filter(evaluated=False).exists()
+
+
+def test_a_tick_is_evaluated_once():
+    threshold()
+    live([9])
+
+    assert evaluate(START) == 0
+    assert Tick.objects.get().transitions == 1
+
+
+def test_a_tick_that_another_process_has_taken_changes_nothing(monkeypatch):
+    threshold()
+    tick(START)
+    gauge(9, START)
+    take = evaluator.survey.take
+
+    def overtaken(at, held):
+        found = take(at, held)
+        Tick.objects.filter(pk=at).update(evaluated=True)
+        return found
+
+    monkeypatch.setattr(evaluator.survey, "take", overtaken)
+
+    assert evaluate(START) == 0
+    assert not Alert.objects.exists()
+
+
+def test_a_tick_that_comes_late_is_marked_and_changes_nothing():
+    threshold()
+    live([3, 3, 3])
+    tick(START - 30)
+    gauge(9, START - 30)
+
+    assert evaluate(START + 60) == 0
+    assert not Alert.objects.exists()
+    assert not Tick.objects.filter(evaluated=False).exists()
+
+
+def test_a_tick_of_a_clock_that_is_ahead_waits_for_its_time():
+    threshold()
+    tick(START + 3600)
+    gauge(9, START + 3600)
+
+    assert evaluate(START) == 0
+    live([9])
+    assert Alert.objects.get().began_at == instant(START)
+    assert not Tick.objects.get(pk=START + 3600).evaluated
+
+
+def test_an_alert_that_a_clock_ahead_has_seen_goes_on_by_the_clock_that_is_right():
+    threshold()
+    live([9, 9])
+    Alert.objects.update(seen_at=instant(START + 86_400))
+
+    live([3], first=START + 60)
+
+    assert Alert.objects.get().status == "resolved"
+
+
+def test_a_tick_that_cannot_be_evaluated_does_not_keep_those_after_it(monkeypatch):
+    threshold()
+    live([9])
+    tick(START + 30)
+
+    def broken(*_):
+        raise RuntimeError("no such thing")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluator.survey, "take", broken)
+        with pytest.raises(RuntimeError):
+            evaluate(START + 30)
+    live([3], first=START + 60)
+
+    assert Alert.objects.get().status == "resolved"
+
+
+def test_at_most_so_many_alerts_change_in_a_tick_and_the_rest_at_the_next(monkeypatch):
+    monkeypatch.setattr(evaluator, "MOST", 2)
+    threshold()
+    with arranged():
+        TaskQueue.objects.bulk_create([TaskQueue(name=f"q{number}") for number in range(3)])
+    for at in (START, START + 30):
+        tick(at)
+        for number in range(3):
+            gauge(9, at, f"q{number}")
+
+    first = evaluate(START)
+
+    assert (first, evaluate(START + 30), Alert.objects.filter(status="firing").count()) == (2, 1, 3)
+
+
+# --- Missing data ---
+
+
+def test_an_idle_agent_is_no_alert(make_agent):
+    agent = make_agent("biller")
+    threshold(metric="response_time", no_data="no_data")
+    took(agent, 1.0, START)
+
+    live([None] * 30)
+
+    assert not Alert.objects.exists()
+
+
+def test_a_gauge_that_is_measured_no_more_is_said_to_have_no_data():
+    threshold(no_data="no_data")
+    live([3, *[None] * 20])
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.since, told()) == ("no_data", instant(START + 330), ["AlertLostData"])
+
+
+def test_what_fires_without_data_stays_as_it_is_and_is_never_resolved():
+    threshold()
+    live([9, *[None] * 40])
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.value, alert.value_at) == ("firing", 9, instant(START))
+    assert alert.seen_at == instant(START + 1200)
+
+
+def test_while_the_collector_was_away_nothing_changes():
+    threshold(no_data="no_data", for_s=60)
+    live([9, 9])
+
+    live([9, None, 9, 9], first=START + 7200)
+
+    assert told() == ["AlertOpened", "AlertFired"]
+    assert Alert.objects.get().fired_at == instant(START + 7260)
+
+
+def test_a_process_that_begins_reads_how_far_values_reach():
+    threshold(no_data="no_data")
+    last = live([9, None, None])
+    restart()
+
+    live([None] * 3, first=last + 30)
+
+    assert Alert.objects.get().status == "firing"
+
+
+# --- What else ends an alert ---
+
+
+def test_an_alert_whose_subject_is_gone_is_resolved_and_says_so(make_agent):
+    agent = make_agent("biller")
+    threshold(metric="response_time")
+    took(agent, 9.0, START)
+    live([None])
+    with arranged():
+        agent.delete()
+
+    live([None], first=START + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.resolve_reason) == ("resolved", "The agent biller is gone.")
+
+
+def test_an_alert_whose_threshold_is_switched_off_is_resolved_and_says_so():
+    limit = threshold()
+    live([9])
+    with arranged():
+        Threshold.objects.filter(pk=limit.pk).update(enabled=False)
+
+    live([9, 9], first=START + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.resolve_reason) == ("resolved", "Its threshold was switched off.")
+    assert told() == ["AlertFired", "AlertResolved"]
+
+
+def test_an_alert_whose_threshold_is_removed_is_resolved_and_says_so():
+    limit = threshold(for_s=600)
+    live([9])
+    thresholds.remove(limit.pk, by=OLGA)
+
+    live([9, 9], first=START + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.threshold, alert.resolve_reason) == ("resolved", None, "Its threshold was removed.")
+    assert told() == ["AlertOpened", "AlertDropped"]
+
+
+def test_an_alert_out_of_the_scope_of_its_threshold_is_resolved_and_says_so():
+    limit = threshold()
+    with arranged():
+        TaskQueue.objects.create(name="mail")
+    live([9])
+    thresholds.change(limit.pk, {"scope": {"queue": "mail"}}, by=OLGA)
+
+    live([9], first=START + 30)
+
+    assert Alert.objects.get().resolve_reason == "It is no longer in the scope of its threshold."
+
+
+def test_an_alert_of_a_threshold_on_another_kind_of_metric_is_resolved():
+    limit = threshold()
+    live([9])
+    thresholds.change(limit.pk, {"metric": "executors"}, by=OLGA)
+
+    live([9], first=START + 30)
+
+    assert Alert.objects.get().resolve_reason == "Its threshold looks at another metric now."
+
+
+def test_an_edited_threshold_leaves_an_alert_as_it_is_and_shows_what_it_says_now():
+    limit = threshold()
+    live([9])
+    thresholds.change(limit.pk, {"value": 8, "severity": "critical", "name": "Far too long"}, by=OLGA)
+
+    live([9], first=START + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.status, alert.fired_at, alert.limit) == ("firing", instant(START), 8)
+    assert (alert.name, alert.severity, alert.threshold_version) == ("Far too long", "critical", 2)
+    assert alert.labels["severity"] == "critical"
+
+
+def test_an_alert_that_a_person_resolves_while_it_breaches_begins_anew_as_the_same():
+    threshold(for_s=60)
+    last = live([9, 9, 9])
+    number = Alert.objects.get().pk
+    with arranged():
+        states.resolve(Alert.objects.get(), by=OLGA, reason="known")
+    Alert.objects.update(seen_at=instant(last))
+
+    live([9, 9, 9], first=last + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.pk, alert.status, alert.resolve_reason) == (number, "firing", "")
+    assert told()[-3:] == ["AlertResolved", "AlertOpened", "AlertFired"]
+
+
+def test_what_a_person_gave_an_alert_no_sample_takes_away(operator):
+    threshold()
+    last = live([9])
+    number = Alert.objects.get().pk
+    alerts.acknowledge(number, by=Actor("person", str(operator.pk), "Olga", role="operator"), note="Looking at it")
+
+    live([12, 3, 9, 3], first=last + 30)
+
+    alert = Alert.objects.get()
+    assert (alert.note, alert.owner, alert.acknowledged_by) == ("Looking at it", operator, "Olga")
+
+
+def test_a_scope_of_a_pool_looks_at_its_members(make_agent):
+    pool = pools.create(
+        "python",
+        {"name": "crew", "template": {"config": {"function": "test.echo"}}},
+        by=Actor.system("test"),
+    )
+    member, stranger = pool.members.first(), make_agent("stranger")
+    threshold(metric="response_time", scope_kind="pool", scope_value=str(pool.pk))
+    for agent in (member, stranger):
+        took(agent, 9.0, START)
+
+    live([None])
+
+    alert = Alert.objects.get()
+    assert (alert.subject_id, alert.labels["pool"]) == (str(member.pk), "crew")
+
+
+# --- What it costs, and who hears of it ---
+
+
+def test_the_planner_of_notifications_hears_of_it_in_the_same_transaction():
+    threshold()
+    last = live([9])
+
+    planner.run_due(instant(last + 60))
+
+    assert Notification.objects.get().kind == "firing"
+
+
+def queries_of(at: int) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        evaluate(at)
+    return len(captured)
+
+
+def test_the_number_of_queries_depends_neither_on_subjects_nor_on_thresholds():
+    threshold()
+    live([3])
+    with arranged():
+        TaskQueue.objects.bulk_create([TaskQueue(name=f"q{number}") for number in range(30)])
+    tick(START + 30)
+    gauge(9, START + 30)
+    few = queries_of(START + 30)
+    for number in range(9):
+        scope = {"scope_kind": "queue", "scope_value": "q1"} if number % 2 else {}
+        threshold(f"limit {number}", **scope)
+    tick(START + 60)
+    for number in range(30):
+        gauge(9, START + 60, f"q{number}")
+
+    many = queries_of(START + 60)
+
+    assert Alert.objects.count() > 150
+    assert many <= few + 2
