@@ -1,5 +1,6 @@
 """The charts of an agent's page: what it was measured to do in a range of time that the address names."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ from agents.figures import METRICS, Measured
 from agents.models import Agent, AgentKind
 from orchestra.kernel.charts import Chart, Line
 from orchestra.kernel.looks import FAILED, RUNNING, SUCCEEDED, WAITING
-from orchestra.kernel.series import steps_between
+from orchestra.kernel.series import WEEK, Before, steps_between, week_before
 
 MOST_POINTS = 130
 OWN_PROCESS = (AgentKind.PROCESS, AgentKind.REMOTE)
@@ -35,32 +36,53 @@ RANGES = {
 DEFAULT = RANGES["1h"]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What an agent was measured to do, and, where that is asked for, what it did a week before."""
+
+    agent: int
+    found: Measured
+    before: tuple[Before, Measured] | None
+
+    @classmethod
+    def of(cls, agent: Agent, chosen: Range, now: datetime, *, compares: bool) -> "Drawn":
+        since = now - chosen.length
+        steps = steps_between(since, now, most=MOST_POINTS, least_s=figures.least_step_s(since, now))
+        before = None
+        if compares:
+            week = week_before(steps, figures.least_step_s(steps.start - WEEK, now))
+            before = (week, figures.measured([agent.pk], week.steps, now))
+        return cls(agent.pk, figures.measured([agent.pk], steps, now), before)
+
+    def chart(self, name: str, title: str, metrics: dict[str, str], note: str = "") -> Chart:
+        lines = [line for metric, tone in metrics.items() for line in self._lines(metric, tone)]
+        unit = METRICS[next(iter(metrics))].unit
+        return Chart(f"chart-{name}", title, self.found.steps.starts, lines, unit, note=note)
+
+    def _lines(self, metric: str, tone: str) -> Iterator[Line]:
+        label = METRICS[metric].label
+        yield Line(label, self.found.values(self.agent, metric), tone)
+        if self.before is not None:
+            week, measured = self.before
+            yield Line(f"{label} a week before", week.under(measured.values(self.agent, metric)), tone, "dashed")
+
+
 def range_of(name: str) -> Range:
     """The range that the address asks for; the first one if there is none of that name."""
     return RANGES.get(name, DEFAULT)
 
 
-def of(agent: Agent, chosen: Range, now: datetime) -> list[Chart]:
-    """Its charts, in one query; memory and processor where there is a process to measure."""
-    since = now - chosen.length
-    steps = steps_between(since, now, most=MOST_POINTS, least_s=figures.least_step_s(since, now))
-    found = figures.measured([agent.pk], steps, now)
+def of(agent: Agent, chosen: Range, now: datetime, *, compares: bool = False) -> list[Chart]:
+    """Its charts, in one query, in two beside last week; memory and processor where there is a process to measure."""
+    drawn = Drawn.of(agent, chosen, now, compares=compares)
     charts = [
-        _chart(agent, found, "response", "Response", {"response_p50": RUNNING, "response_p95": WAITING}),
-        _chart(agent, found, "throughput", "Throughput", {"throughput": RUNNING}),
-        _chart(agent, found, "errors", "Errors", {"error_rate": FAILED}),
+        drawn.chart("response", "Response", {"response_p50": RUNNING, "response_p95": WAITING}),
+        drawn.chart("throughput", "Throughput", {"throughput": RUNNING}),
+        drawn.chart("errors", "Errors", {"error_rate": FAILED}),
     ]
     if agent.kind in (AgentKind.PYTHON, *OWN_PROCESS):
         owns = agent.kind in OWN_PROCESS
-        memory = _chart(agent, found, "memory", "Memory", {"memory_bytes": SUCCEEDED}, "" if owns else "of its worker")
+        memory = drawn.chart("memory", "Memory", {"memory_bytes": SUCCEEDED}, "" if owns else "of its worker")
         cpu_note = "" if owns else "of its calls’ threads"
-        charts += [memory, _chart(agent, found, "processor", "Processor", {"cpu_percent": SUCCEEDED}, cpu_note)]
+        charts += [memory, drawn.chart("processor", "Processor", {"cpu_percent": SUCCEEDED}, cpu_note)]
     return charts
-
-
-def _chart(  # noqa: PLR0913, PLR0917  what a chart is made of
-    agent: Agent, found: Measured, name: str, title: str, metrics: dict[str, str], note: str = ""
-) -> Chart:
-    lines = [Line(METRICS[metric].label, found.values(agent.pk, metric), tone) for metric, tone in metrics.items()]
-    unit = METRICS[next(iter(metrics))].unit
-    return Chart(f"chart-{name}", title, found.steps.starts, lines, unit, note=note)

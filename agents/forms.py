@@ -3,7 +3,7 @@
 What a kind is configured by has a field for each property of the kind's schema, and a password field for each secret.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,8 +62,8 @@ class AgentForm(forms.Form):
         """``agent`` is what is edited; ``stored`` the secrets that there are, unless they are the agent's."""
         super().__init__(data)
         stored = stored or (agent.secrets or {} if agent else {})
-        self.of_config = _config_fields(KINDS[kind].schema)
-        self.of_secrets = _secret_fields(KINDS[kind].secrets, stored)
+        self.of_config = config_fields(KINDS[kind].schema)
+        self.of_secrets = secret_fields(KINDS[kind].secrets, stored)
         self.fields.update({**self.of_config, **self.of_secrets})
         self.order_fields(field.name for group in self.groups for field in group.fields)
         if agent:
@@ -85,7 +85,7 @@ class AgentForm(forms.Form):
         """The fields as ``fleet`` takes them."""
         apart = {"capabilities", "reason", *self.of_config, *self.of_secrets}
         values = {name: value for name, value in self.cleaned_data.items() if name not in apart}
-        return values | {CONFIG: self._config(), SECRETS: self._secrets()}
+        return values | {CONFIG: self._config(), SECRETS: secrets_given(self.cleaned_data, self.of_secrets)}
 
     def carried_out(self, verb: Callable[[], Result]) -> Result | None:
         """What ``verb`` returns, or None after its faults were put beside the fields."""
@@ -100,17 +100,6 @@ class AgentForm(forms.Form):
     def _config(self) -> dict[str, Any]:
         given = [name for name in self.of_config if name != CONFIG]
         return {**self.cleaned_data.get(CONFIG, {}), **schema_forms.value_of(self.cleaned_data, CONFIG, given)}
-
-    def _secrets(self) -> dict[str, str]:
-        """Those that are given anew, and empty those that shall be removed; what is left out stays."""
-        found: dict[str, str] = {}
-        for field in self.of_secrets:
-            name = field.removeprefix(f"{SECRETS}.")
-            if name.endswith(REMOVE) and self.cleaned_data[field]:
-                found.setdefault(name.removesuffix(REMOVE), "")
-            elif not name.endswith(REMOVE) and self.cleaned_data[field]:
-                found[name] = self.cleaned_data[field]
-        return found
 
 
 class TrialForm(forms.Form):
@@ -127,7 +116,7 @@ class TrialForm(forms.Form):
         return {} if self.cleaned_data["input"] is None else self.cleaned_data["input"]
 
 
-def _config_fields(schema: Mapping[str, Any]) -> dict[str, forms.Field]:
+def config_fields(schema: Mapping[str, Any]) -> dict[str, forms.Field]:
     """A field for each property, and one more for what else the schema lets through."""
     properties, is_open = schema.get("properties"), schema.get("additionalProperties") is not False
     fields = schema_forms.fields_of(schema, CONFIG, whole_label="Configuration") if properties or is_open else {}
@@ -137,7 +126,8 @@ def _config_fields(schema: Mapping[str, Any]) -> dict[str, forms.Field]:
     return fields
 
 
-def _secret_fields(purposes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, forms.Field]:
+def secret_fields(purposes: Mapping[str, str], stored: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """A field for each secret, and for each that is stored one more by which it can be removed."""
     fields: dict[str, forms.Field] = {}
     for name, purpose in purposes.items():
         label, is_stored = name.replace("_", " ").capitalize().replace("Api", "API"), name in stored
@@ -149,6 +139,18 @@ def _secret_fields(purposes: Mapping[str, str], stored: Mapping[str, Any]) -> di
                 required=False, label=f"Remove the stored {name.replace('_', ' ')}"
             )
     return fields
+
+
+def secrets_given(cleaned: Mapping[str, Any], of_secrets: Iterable[str]) -> dict[str, str]:
+    """Those that are given anew, and empty those that shall be removed; what is left out stays."""
+    found: dict[str, str] = {}
+    for field in of_secrets:
+        name = field.removeprefix(f"{SECRETS}.")
+        if name.endswith(REMOVE) and cleaned[field]:
+            found.setdefault(name.removesuffix(REMOVE), "")
+        elif not name.endswith(REMOVE) and cleaned[field]:
+            found[name] = cleaned[field]
+    return found
 
 
 def _initial_of(agent: Agent, of_config: Mapping[str, forms.Field]) -> dict[str, Any]:

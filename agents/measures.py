@@ -46,7 +46,7 @@ def observe(agent: int, seconds: float, fault: Fault | None = None) -> None:
 
 
 def write(tallies: Mapping[Minute, Tally]) -> None:
-    """Add what was gathered to the rows of its minutes, all of it or nothing, hundreds of them in one statement."""
+    """Add what was gathered to the rows of its minutes, all of it or nothing, in one statement."""
     MEASURES.add([_row(key, tallies[key]) for key in sorted(tallies)])
 
 

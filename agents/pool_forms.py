@@ -1,7 +1,7 @@
 """Forms of the pools' pages: what its members are, its policy, its size. ``pools`` judges the values."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django import forms
@@ -10,13 +10,13 @@ from django.conf import settings
 from agents import scaling_policy
 from agents.forms import AgentForm, Group, config_shown
 from agents.models import Pool, PoolKind
-from agents.scaling_policy import DAYS
+from agents.scaling_policy import DAYS, in_words
 from orchestra.kernel import schema_forms
 from orchestra.kernel.errors import Conflict, FieldError, Invalid
 
 Result = TypeVar("Result")
 LINE = re.compile(r"(?:(?P<days>[a-z,\s-]+?)\s+)?(?P<start>\S+?)\s*[-–]\s*(?P<end>\S+)\s+(?P<size>\S+)")
-EVERY_DAY = ("daily", "every day")
+EVERY_DAY = (scaling_policy.DAILY, "every day")
 PERCENT = ("target_utilisation", "down_utilisation")
 """Shares of 1 that people read in percent."""
 
@@ -206,11 +206,12 @@ def _minimum(line: str, number: int) -> dict[str, Any]:
         raise forms.ValidationError(
             f"Line {number}: write days, from and to, how many; for example mon-fri 08:00-18:00 3."
         )
-    days = _days(read["days"] or "", number)
+    days = days_in(read["days"] or "", number)
     return {"days": days, "from": read["start"].zfill(5), "to": read["end"].zfill(5), "min": int(read["size"])}
 
 
-def _days(text: str, number: int) -> list[str]:
+def days_in(text: str, number: int) -> list[str]:
+    """The days that line ``number`` names, as ``mon-fri`` or ``sat, sun``; none are every day."""
     if not text or text in EVERY_DAY:
         return []
     days: list[str] = []
@@ -226,16 +227,6 @@ def _days(text: str, number: int) -> list[str]:
 def _line(item: Mapping[str, Any]) -> str:
     """A minimum as people write it."""
     return f"{in_words(item.get('days', ()))} {item['from']}-{item['to']} {item['min']}"
-
-
-def in_words(days: Sequence[str]) -> str:
-    """Days as a line has them: ``daily``, ``mon-fri``, ``sat,sun``."""
-    if not days or len(days) == len(DAYS):
-        return EVERY_DAY[0]
-    numbers = sorted(DAYS.index(day) for day in days)
-    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{DAYS[numbers[0]]}-{DAYS[numbers[-1]]}"
-    return ",".join(DAYS[number] for number in numbers)
 
 
 def _in_lines(fault: FieldError) -> FieldError:

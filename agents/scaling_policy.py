@@ -12,6 +12,7 @@ from typing import Any
 from orchestra.kernel.errors import FieldError, Invalid
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAILY = "daily"
 MOST_MINIMUMS = 20
 LARGEST = 1_000
 DAY_S = 86_400
@@ -121,6 +122,16 @@ def floor(policy: Policy, minimum: int, maximum: int, local: datetime) -> tuple[
         return min(minimum, maximum), None
     most = max(holding, key=lambda each: each.size)
     return min(most.size, maximum), most
+
+
+def in_words(days: Sequence[str]) -> str:
+    """Days as a line has them: ``daily``, ``mon-fri``, ``sat,sun``."""
+    if not days or len(days) == len(DAYS):
+        return DAILY
+    numbers = sorted(DAYS.index(day) for day in days)
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{DAYS[numbers[0]]}-{DAYS[numbers[-1]]}"
+    return ",".join(DAYS[number] for number in numbers)
 
 
 def clock(minutes: int) -> str:

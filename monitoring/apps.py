@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.apps import AppConfig
 from django.urls import reverse
 
@@ -36,13 +38,40 @@ class MonitoringConfig(AppConfig):
             registry.panels.register(f"recommendations on {page}", (page, panel))
         for action, phrase in phrases.PHRASES.items():
             registry.phrases.register(action, phrase)
-        for page in panels.PAGES:
-            panel = Panel("parts/audit_trail.html", panels.trail_of(page))
-            registry.panels.register(f"audit trail of {page}", (page, panel))
+        self._wind_the_clock()
+        self._register_figures()
         self._register_alerts()
         self._register_thresholds()
         self._register_notification()
+        for page in panels.PAGES:
+            panel = Panel("parts/audit_trail.html", panels.trail_of(page))
+            registry.panels.register(f"audit trail of {page}", (page, panel))
         jobs.recurring.register("audit seal", jobs.Recurring("monitoring.jobs.verify_by_the_clock", minutes=60))
+
+    def _wind_the_clock(self) -> None:
+        from monitoring.metrics import tables
+        from monitoring.monitor import Monitor
+        from orchestra.kernel.housekeeping import chores
+        from workflows import ticker
+
+        monitor = Monitor()
+        ticker.ticks.register("monitor", monitor.tick)
+        ticker.ends.register("monitor", monitor.stop)
+        chores.register("old samples of agents", tables.AGENTS.forget_old)
+        chores.register("old samples of gauges", tables.GAUGES.forget_old)
+        chores.register("old measures of runs", tables.RUNS.forget_old)
+        chores.register("old ticks", tables.forget_ticks)
+
+    def _register_figures(self) -> None:
+        from monitoring.explorer import panels
+        from orchestra.kernel import registry
+        from orchestra.kernel.registry import Room
+
+        registry.rooms.register("figures", Room("Watch", 695, "Figures", "chart-line", "figures"))
+        registry.links.register("figures of agent", lambda pk: panels.address("agent", pk) if pk.isdigit() else None)
+        registry.links.register("figures of pool", lambda pk: panels.address("pool", pk) if pk.isdigit() else None)
+        for page, panel in panels.panels():
+            registry.panels.register(f"figures on {page}", (page, panel))
 
     def _register_alerts(self) -> None:
         from monitoring.alerting import alert_listing, alert_panels, alert_sentences
@@ -77,10 +106,22 @@ class MonitoringConfig(AppConfig):
             registry.panels.register(f"thresholds on {page}", (page, panel))
 
     def _register_notification(self) -> None:
-        from monitoring.notification import planner, sentences
+        from monitoring.notification import listing, planner, sentences
         from orchestra.kernel import events, housekeeping, registry
+        from orchestra.kernel.registry import Command
 
         events.TELEMETRY.update(planner.TELEMETRY)
         housekeeping.chores.register("old notifications", planner.forget_old)
+        for name in ("channel", "route", "inhibition", "notification"):
+            registry.links.register(name, partial(_address, name))
+        registry.lists.register("channels", listing.ChannelList)
+        registry.lists.register("notifications", listing.NotificationList)
+        registry.commands.register("channel", Command("Add a channel", "send", "channel-add", "channels.create"))
+        registry.commands.register("route", Command("Add a route", "route", "route-add", "routes.create"))
         for action, phrase in sentences.PHRASES.items():
             registry.phrases.register(action, phrase)
+
+
+def _address(name: str, pk: str) -> str | None:
+    """The page of an object, by the name of its address."""
+    return reverse(name, args=[pk]) if pk.isdigit() else None

@@ -8,8 +8,11 @@ from typing import Any
 from django.urls import reverse
 
 from agents.listing import AgentList
+from monitoring.advice.listing import OpenFirst
+from monitoring.alerting.alert_listing import AlertList
 from monitoring.audit.trail import AuditList
-from monitoring.models import Verification
+from monitoring.models import Severity, Verification
+from monitoring.notification.listing import NotificationList
 from orchestra.kernel.lists import ListFilter
 from workflows.customer_service.listing import DeskList
 from workflows.runs import RunList
@@ -35,10 +38,13 @@ def tiles(person: int, now: datetime) -> list[Tile]:
     this_minute = now.replace(second=0, microsecond=0)
     return [
         _reviews(DeskList({"view": "due"}, person)),
+        _alerts(AlertList({"status": "firing,no_data", "flag": "unacknowledged"})),
         _overdue(DeskList({"view": "open", "due_before": this_minute.isoformat()}, person)),
         _failed_runs(RunList({"status": "failed", "created_after": (this_minute - DAY).isoformat()})),
         _dead_steps(AuditList({"action": "StepDied", "since": "24h"})),
         _breakers(AgentList({"circuit": "half_open,open"})),
+        *_advice(OpenFirst({"status": "open"})),
+        *_undelivered(NotificationList({"status": "failed", "since": (this_minute - DAY).isoformat()})),
         *_broken_seal(),
     ]
 
@@ -49,6 +55,15 @@ def _reviews(asked: DeskList) -> Tile:
         return Tile(0, "reviews due", _address("desk", asked), "message", note="nobody waits")
     name = "review due" if count == 1 else "reviews due"
     return Tile(count, name, _address("desk", asked), "message", "waiting", "the first since", first.escalated_at)
+
+
+def _alerts(asked: AlertList) -> Tile:
+    count, first = asked.count(), _first(asked)
+    if first is None:
+        return Tile(0, "alerts firing", reverse("alerts"), "bell", note="all within their limits")
+    name = "alert firing" if count == 1 else "alerts firing"
+    tone = "waiting" if first.severity == Severity.INFO else "failed"
+    return Tile(count, name, _address("alerts", asked), "bell", tone, f"{first}, since", first.fired_at or first.since)
 
 
 def _overdue(asked: DeskList) -> Tile:
@@ -81,6 +96,23 @@ def _breakers(asked: AgentList) -> Tile:
     name = "open breaker" if count == 1 else "open breakers"
     note = f"{first.name}, since"
     return Tile(count, name, _address("agents", asked), "plug-connected-x", "failed", note, first.health.opened_at)
+
+
+def _advice(asked: OpenFirst) -> Iterator[Tile]:
+    last = _first(asked)
+    if last is not None:
+        count = asked.count()
+        name = "recommendation" if count == 1 else "recommendations"
+        yield Tile(count, name, _address("recommendations", asked), "bulb", "running", "the last at", last.created_at)
+
+
+def _undelivered(asked: NotificationList) -> Iterator[Tile]:
+    last = _first(asked)
+    if last is not None:
+        count = asked.count()
+        name = "notification failed" if count == 1 else "notifications failed"
+        note = f"{last.channel_name}, the last at"
+        yield Tile(count, name, _address("notifications", asked), "mail-off", "failed", note, last.created_at)
 
 
 def _broken_seal() -> Iterator[Tile]:

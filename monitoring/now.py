@@ -12,10 +12,11 @@ from agents import pool_figures
 from agents.models import Agent, AgentHealth, AgentKind, Circuit, Pool
 from agents.pool_figures import Standing
 from monitoring import flow, needs
+from monitoring.alerting import alert_rows
 from monitoring.alerting.alert_listing import AlertList
+from monitoring.alerting.alert_rows import AlertRow
 from monitoring.audit.entries import Entry, entry
 from monitoring.flow import Figure
-from monitoring.models import Alert
 from monitoring.needs import Tile
 from orchestra.kernel import chain, pulses
 from orchestra.kernel.models import Event
@@ -39,6 +40,10 @@ EVERYDAY = (
     "AgentStopped",
     "AgentTested",
     "AgentWentOffline",
+    "AlertDropped",
+    "AlertNoted",
+    "AlertOpened",
+    "AlertRefired",
     "AuditExportFinished",
     "AuditExportStarted",
     "AuditVerificationStarted",
@@ -51,6 +56,9 @@ EVERYDAY = (
     "InquiryReleased",
     "InquiryResolved",
     "InquiryTriaged",
+    "NotificationQueued",
+    "NotificationSent",
+    "NotificationSuppressed",
     "PreferencesChanged",
     "RunStarted",
     "RunSucceeded",
@@ -165,10 +173,10 @@ class Now:
         return rows_of(under_way, self.at)
 
     @cached_property
-    def alerts(self) -> list[Alert]:
-        """The gravest alerts that fire or have lost their data."""
-        asked = AlertList({"status": "firing,no_data"})
-        return list(asked.queryset().order_by(*asked.ordering)[:MOST_ALERTS])
+    def alerts(self) -> list[AlertRow]:
+        """The gravest alerts that fire, that have lost their data, or that are about to recover."""
+        asked = AlertList({"status": "firing,no_data,recovering"})
+        return alert_rows.read(asked.queryset().order_by(*asked.ordering)[:MOST_ALERTS], self.at)
 
     @cached_property
     def changes(self) -> list[Deed]:

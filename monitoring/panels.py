@@ -15,10 +15,14 @@ PAGES = (
     "agent",
     "alert",
     "article",
+    "channel",
+    "inhibition",
     "inquiry",
+    "notification",
     "pool",
     "queue",
     "resource",
+    "route",
     "run",
     "schedule",
     "silence",
@@ -27,8 +31,8 @@ PAGES = (
 )
 """Pages of objects whose name there is also the kind of the object's events."""
 
-ADVISED = ("agent", "pool", "resource", "workflow")
-"""Those among them that recommendations may be about."""
+ADVISED = ("agent", "pool", "resource", "threshold", "workflow")
+"""Pages of what recommendations may be about."""
 
 
 def advice_on(kind: str) -> Callable[[Any, HttpRequest], dict[str, Any] | None]:

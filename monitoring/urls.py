@@ -4,16 +4,33 @@ from django.urls import URLPattern, URLResolver, path
 
 from monitoring.api import alerts as alerts_api
 from monitoring.api import audit as audit_api
+from monitoring.api import channels as channels_api
 from monitoring.api import metrics as metrics_api
+from monitoring.api import notifications as notifications_api
+from monitoring.api import preview as preview_api
 from monitoring.api import prometheus
 from monitoring.api import recommendations as recommendations_api
+from monitoring.api import routes as routes_api
 from monitoring.api import silences as silences_api
 from monitoring.api import thresholds as thresholds_api
 from monitoring.consumers import LiveConsumer
-from monitoring.views import alerts, audit, now, recommendations, silences, threshold_actions, thresholds
+from monitoring.views import (
+    alerts,
+    audit,
+    channels,
+    figures,
+    notifications,
+    now,
+    recommendations,
+    routes,
+    silences,
+    threshold_actions,
+    thresholds,
+)
 
 pages: list[URLPattern | URLResolver] = [
     path("", now.now, name="now"),
+    path("wall/", now.wall, name="wall"),
     path("metrics", prometheus.Metrics.as_view(), name="metrics"),
     path("alerts/thresholds/", thresholds.all_thresholds, name="thresholds"),
     path("alerts/thresholds/add/", thresholds.add, name="threshold-add"),
@@ -29,6 +46,8 @@ pages: list[URLPattern | URLResolver] = [
     path("alerts/thresholds/<int:pk>/enable/", threshold_actions.switch, {"enabled": True}, name="threshold-enable"),
     path("alerts/thresholds/<int:pk>/disable/", threshold_actions.switch, {"enabled": False}, name="threshold-disable"),
     path("alerts/thresholds/<int:pk>/remove/", threshold_actions.remove, name="threshold-remove"),
+    path("figures/", figures.figures, name="figures"),
+    path("figures/system/", figures.figures, {"kind": "system"}, name="figures-system"),
     path("audit/", audit.audit, name="audit"),
     path("audit/verify/", audit.verify, name="audit-verify"),
     path("audit/stories/<str:correlation>/", audit.story, name="audit-story"),
@@ -52,6 +71,31 @@ pages: list[URLPattern | URLResolver] = [
     path("alerts/silences/preview/", silences.preview, name="silence-preview"),
     path("alerts/silences/<int:pk>/", silences.silence, name="silence"),
     path("alerts/silences/<int:pk>/end/", silences.end, name="silence-end"),
+    path("alerts/channels/", channels.all_channels, name="channels"),
+    path("alerts/channels/add/", channels.add, name="channel-add"),
+    path("alerts/channels/<int:pk>/", channels.channel, name="channel"),
+    path("alerts/channels/<int:pk>/edit/", channels.edit, name="channel-edit"),
+    path("alerts/channels/<int:pk>/test/", channels.test, name="channel-test"),
+    path("alerts/channels/<int:pk>/on/", channels.switch, {"enabled": True}, name="channel-on"),
+    path("alerts/channels/<int:pk>/off/", channels.switch, {"enabled": False}, name="channel-off"),
+    path("alerts/channels/<int:pk>/remove/", channels.remove, name="channel-remove"),
+    path("alerts/routes/", routes.all_routes, name="routes"),
+    path("alerts/routes/add/", routes.add, name="route-add"),
+    path("alerts/routes/<int:pk>/", routes.edit, name="route"),
+    path("alerts/routes/<int:pk>/up/", routes.move, {"up": True}, name="route-up"),
+    path("alerts/routes/<int:pk>/down/", routes.move, {"up": False}, name="route-down"),
+    path("alerts/routes/<int:pk>/on/", routes.switch, {"enabled": True}, name="route-on"),
+    path("alerts/routes/<int:pk>/off/", routes.switch, {"enabled": False}, name="route-off"),
+    path("alerts/routes/<int:pk>/remove/", routes.remove, name="route-remove"),
+    path("alerts/inhibitions/add/", routes.add_inhibition, name="inhibition-add"),
+    path("alerts/inhibitions/<int:pk>/", routes.inhibition, name="inhibition"),
+    path("alerts/inhibitions/<int:pk>/on/", routes.switch_inhibition, {"enabled": True}, name="inhibition-on"),
+    path("alerts/inhibitions/<int:pk>/off/", routes.switch_inhibition, {"enabled": False}, name="inhibition-off"),
+    path("alerts/inhibitions/<int:pk>/remove/", routes.remove_inhibition, name="inhibition-remove"),
+    path("alerts/notifications/", notifications.all_notifications, name="notifications"),
+    path("alerts/notifications/fresh/", notifications.fresh, name="notifications-fresh"),
+    path("alerts/notifications/<int:pk>/", notifications.notification, name="notification"),
+    path("alerts/notifications/<int:pk>/retry/", notifications.retry, name="notification-retry"),
 ]
 api: list[URLPattern | URLResolver] = [
     path("metrics/", metrics_api.Catalogue.as_view(), name="api-metrics"),
@@ -66,6 +110,7 @@ api: list[URLPattern | URLResolver] = [
     path("recommendations/<int:pk>/dismiss/", recommendations_api.Dismiss.as_view(), name="api-recommendation-dismiss"),
     path("recommendations/<int:pk>/undo/", recommendations_api.Undo.as_view(), name="api-recommendation-undo"),
     path("thresholds/", thresholds_api.Thresholds.as_view(), name="api-thresholds"),
+    path("thresholds/preview/", preview_api.ThresholdPreview.as_view(), name="api-threshold-preview"),
     path("thresholds/<int:pk>/", thresholds_api.ThresholdPage.as_view(), name="api-threshold"),
     path("thresholds/<int:pk>/versions/", thresholds_api.Versions.as_view(), name="api-threshold-versions"),
     path("thresholds/<int:pk>/restore/", thresholds_api.Restore.as_view(), name="api-threshold-restore"),
@@ -79,5 +124,16 @@ api: list[URLPattern | URLResolver] = [
     path("alerts/<int:pk>/assign/", alerts_api.Assign.as_view(), name="api-alert-assign"),
     path("silences/", silences_api.Silences.as_view(), name="api-silences"),
     path("silences/<int:pk>/", silences_api.SilencePage.as_view(), name="api-silence"),
+    path("channels/", channels_api.Channels.as_view(), name="api-channels"),
+    path("channels/<int:pk>/", channels_api.ChannelPage.as_view(), name="api-channel"),
+    path("channels/<int:pk>/test/", channels_api.Test.as_view(), name="api-channel-test"),
+    path("routes/", routes_api.Routes.as_view(), name="api-routes"),
+    path("routes/<int:pk>/", routes_api.RoutePage.as_view(), name="api-route"),
+    path("routes/<int:pk>/move/", routes_api.Move.as_view(), name="api-route-move"),
+    path("inhibitions/", routes_api.Inhibitions.as_view(), name="api-inhibitions"),
+    path("inhibitions/<int:pk>/", routes_api.InhibitionPage.as_view(), name="api-inhibition"),
+    path("notifications/", notifications_api.Notifications.as_view(), name="api-notifications"),
+    path("notifications/<int:pk>/", notifications_api.NotificationPage.as_view(), name="api-notification"),
+    path("notifications/<int:pk>/retry/", notifications_api.Retry.as_view(), name="api-notification-retry"),
 ]
 sockets: list[URLPattern] = [path("ws/live/", LiveConsumer.as_asgi())]

@@ -183,6 +183,7 @@ SETTINGS: Mapping[str, Setting] = {
     "RESOURCE_LEASE_S": Setting(
         "60", _positive, "Seconds after which what a holder left behind is free again; renewed while its run lives."
     ),
+    "MONITORING": Setting("true", _flag, "Collect metrics every 30 s, watch thresholds, notify people and advise."),
     "RUN_RETENTION_DAYS": Setting(
         "365", _count, "Days after their end that runs are kept; 0 keeps them for ever. The audit trail always stays."
     ),

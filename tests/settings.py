@@ -19,6 +19,7 @@ if "ORCHESTRA_TESTS" not in os.environ:  # processes that tests start inherit wh
         "ENCRYPTION_KEYS": "dGhlIHRlc3RzJyBvd24ga2V5IG9mIDMyIGJ5dGVzISE=",
         "DATABASE_URL": os.environ.get("DATABASE_URL", ""),
         "REDIS_URL": os.environ.get("REDIS_URL", ""),
+        "MONITORING": "false",  # its own tests switch it on; others would not expect its writes
         "COMMANDS": json.dumps(
             {
                 "-".join(["wild", *mode]): [sys.executable, "-m", "tests.agents.kinds.wild_worker", *mode]

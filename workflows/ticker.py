@@ -35,6 +35,8 @@ ticks.register("runs within runs and granted resources", relay.deliver)
 ticks.register("folded refusals", events.sweep_refusals)
 ticks.register("measures of processes", measures.Sampler().tick)
 
+ends: Port[Callable[[], None]] = Port("what is told that this process no longer keeps the time; returns within seconds")
+
 
 class Ticker:
     """A thread of every executor; only the holder of the lease ticks."""
@@ -52,6 +54,8 @@ class Ticker:
             except (OperationalError, InterfaceError) as error:
                 logger.warning("The database did not answer the ticker, which goes on: %s", error)
                 connection.close()
+        for end in ends:
+            end()
         self._release()
 
     def _holds(self) -> bool:

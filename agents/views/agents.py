@@ -17,7 +17,7 @@ from agents.listing import AgentList
 from agents.models import Agent, AgentKind
 from agents.ports import with_load
 from agents.views import bulk
-from orchestra.kernel import access, fragments, saved_filters, secrets
+from orchestra.kernel import access, fragments, registry, saved_filters, secrets
 from orchestra.kernel.errors import NotFound
 from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
@@ -56,13 +56,15 @@ def agents(request: PageRequest) -> HttpResponse:
 @page()
 def agent(request: PageRequest, pk: int) -> HttpResponse:
     shown, now = with_recent([_found(pk)])[0], timezone.now()
-    chosen = agent_charts.range_of(request.GET.get("range", ""))
+    chosen, compares = agent_charts.range_of(request.GET.get("range", "")), request.GET.get("compare") == "week"
     context = {
         "agent": shown,
         "now": now,
         "range": chosen,
         "ranges": agent_charts.RANGES.values(),
-        "charts": lambda: agent_charts.of(shown, chosen, now),
+        "compares": compares,
+        "charts": lambda: agent_charts.of(shown, chosen, now, compares=compares),
+        "figures_url": registry.link("figures of agent", str(pk)),
         "is_measured": shown.kind != AgentKind.HUMAN,
         "has_process": shown.kind in agent_charts.OWN_PROCESS,
         "config": secrets.mask(shown.config),

@@ -12,7 +12,7 @@ from agents.models import Pool, PoolKind
 from agents.pool_forms import PolicyForm, PoolForm, ScaleForm
 from agents.pool_listing import DecisionList, PoolList
 from agents.tryout import TryOut
-from orchestra.kernel import access, fragments, saved_filters, secrets
+from orchestra.kernel import access, fragments, registry, saved_filters, secrets
 from orchestra.kernel.errors import NotFound
 from orchestra.kernel.fragments import Shared
 from orchestra.kernel.inbound import PageRequest
@@ -175,6 +175,7 @@ def _pool_page(
         "span": span,
         "spans": [(name, label) for name, (label, _) in pool_history.SPANS.items()],
         "charts": SimpleLazyObject(lambda: pool_history.charts(shown, span, now)),
+        "figures_url": registry.link("figures of pool", str(shown.pk)),
         "decisions": SimpleLazyObject(lambda: list(shown.decisions.all()[:SHOWN_DECISIONS])),
         "template": secrets.mask(shown.template),
         "secret_names": sorted(shown.secrets or {}),

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from monitoring.models import Alert, Silence
-from monitoring.notification import matchers, silences
+from monitoring.notification import matchers, silences, silencing
 from orchestra.kernel.recorded_admin import ReadOnlyAdmin
 
 
@@ -40,5 +40,8 @@ class SilenceAdmin(ReadOnlyAdmin):
     @admin.action(description="End now")
     def end_now(self, request: Any, chosen: QuerySet[Silence]) -> None:
         self.each(
-            request, chosen, lambda actor, silence: silences.end(silence.pk, by=actor, reason="from the admin"), "ended"
+            request,
+            chosen,
+            lambda actor, silence: silencing.end(silence.pk, by=actor, reason="from the admin"),
+            "ended",
         )

@@ -114,11 +114,6 @@ def _short(value: Any) -> str:
     return "not set" if value is None else str(value)[:80]
 
 
-def _changes(before: Table, after: Table) -> str:
-    parts = [f"its {name.replace('_', ' ')} becomes {after[name]} instead of {before[name]}" for name in after]
-    return " and ".join(parts)
-
-
 def _rows(rows: QuerySet[Row], locked: bool) -> QuerySet[Row]:
     return rows.select_for_update(no_key=True) if locked else rows
 
@@ -145,8 +140,12 @@ def _resize(arguments: Arguments, after: Table, ask: Ask) -> None:
         pools.change(arguments["pool"], limits, by=ask.by, reason=ask.reason)
 
 
+_SIZES = {"min_size": "minimum", "max_size": "maximum", "target": "size"}
+
+
 def _explain_resizing(subject: Subject, before: Table, after: Table) -> list[str]:
-    said = [f"{subject.label} changes: {_changes(before, after).replace('target', 'size')}."]
+    changes = [f"its {_SIZES[name]} becomes {size} instead of {before[name]}" for name, size in after.items()]
+    said = [f"{subject.label} changes: {' and '.join(changes)}."]
     if "target" not in after:
         said.append("Its policy goes on deciding on its size, within these limits.")
     return said

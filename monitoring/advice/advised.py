@@ -86,6 +86,11 @@ def said(value: float | str, unit: str) -> str:
     return value if isinstance(value, str) else words(value, unit)
 
 
+def times(number: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 call``, ``1,200 calls``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -4,14 +4,15 @@ What is true of an open one (figures, weight, when it was last found so) is brou
 was made, withdrawn, applied, undone or dismissed is one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from monitoring.advice import actions, families
+from monitoring.advice import actions, families, replayed
 from monitoring.advice.advised import Advice
 from monitoring.advice.families import FAMILIES, RULES, Family, Found
 from monitoring.models import ADVICE_STATES, AdviceStatus, Recommendation
@@ -25,10 +26,14 @@ access.grant(
     {
         "recommendations.apply": Role.OPERATOR,
         "recommendations.dismiss": Role.OPERATOR,
+        "recommendations.try": Role.OPERATOR,
     }
 )
 
 ADVISER = Actor.system("advice")
+Key = tuple[str, str, str]
+"""Rule, kind and id of the subject."""
+
 GROWN = 1.5
 """What was dismissed is advised again once its weight is so many times what it was then."""
 STAYS = timedelta(minutes=12)
@@ -46,9 +51,22 @@ class NoLongerTrue(Conflict):
 
 
 def refresh(now: datetime | None = None) -> int:
-    """Look at everything anew; returns how many recommendations were made or withdrawn. One unit of work a family."""
+    """Look at everything anew; returns how many recommendations were made or withdrawn. One unit of work a family.
+
+    A family that fails does not keep the others from theirs; then its error is raised.
+    """
     now = now or timezone.now()
-    return sum(_refresh(family, now) for family in FAMILIES)
+    changed, faults = 0, []
+    for family in FAMILIES:
+        try:
+            changed += _refresh(family, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as fault:  # noqa: BLE001  whatever it is, the caller is told of it below
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return changed
 
 
 def apply(pk: int, *, by: Actor, reason: str = "") -> Recommendation:
@@ -95,15 +113,30 @@ def _refresh(family: Family, now: datetime) -> int:
     """Withdraw before making: what is advised instead of something else comes after it."""
     found = family.find(now)
     advised = families.by_key(found.advice)
+    rows = Recommendation.objects.filter(status=AdviceStatus.OPEN, rule__in=family.rules).order_by("pk")
+    before = {_key(row) for row in rows}
+    fresh = _not_decided([advice for key, advice in advised.items() if key not in before], now)
+    columns = {advice.key: _columns(advice, now) for advice in fresh}
+    if not before and not fresh:
+        return 0
     with events.recording(ADVISER):
-        rows = _rows_of(family)
-        known = {(row.rule, row.subject_kind, row.subject_id): row for row in rows}
+        known = {_key(row): row for row in rows.select_for_update(no_key=True)}
         _bring_up_to_date([(row, advised[key]) for key, row in known.items() if key in advised], now)
         lapsed = [row for key, row in known.items() if key not in advised and _has_lapsed(row, found, now)]
         for row in lapsed:
             _withdraw(row, now)
-        fresh = [advice for key, advice in advised.items() if key not in known]
-        return len(lapsed) + sum(_make(advice, now) for advice in _not_decided(fresh, now))
+        made = [_make(key, values, now) for key, values in columns.items() if key not in known]
+        return len(lapsed) + sum(made)
+
+
+def _key(row: Recommendation) -> Key:
+    return row.rule, row.subject_kind, row.subject_id
+
+
+def _columns(advice: Advice, now: datetime) -> dict[str, Any]:
+    """Of a new one, with what a replay says of it."""
+    columns = advice.columns
+    return columns | {"evidence": [*columns["evidence"], *map(asdict, replayed.evidence_for(advice, now))]}
 
 
 def subject_of(row: Recommendation) -> tuple[str, str]:
@@ -113,19 +146,18 @@ def subject_of(row: Recommendation) -> tuple[str, str]:
     return row.subject_kind, row.subject_id
 
 
-def _rows_of(family: Family) -> list[Recommendation]:
-    rows = Recommendation.objects.select_for_update(no_key=True).filter(status=AdviceStatus.OPEN)
-    return list(rows.filter(rule__in=family.rules).order_by("pk"))
-
-
 def _has_lapsed(row: Recommendation, found: Found, now: datetime) -> bool:
     looked_at = found.examined is None or (row.subject_kind, row.subject_id) in found.examined
     return row.seen_at <= now - (STAYS if looked_at else UNSEEN)
 
 
 def _bring_up_to_date(pairs: Sequence[tuple[Recommendation, Advice]], now: datetime) -> None:
+    """What was replayed stays as long as the same is advised."""
     for row, advice in pairs:
-        for name, value in {**advice.columns, "seen_at": now}.items():
+        columns = advice.columns
+        if columns["action"] == row.action:
+            columns["evidence"] += [each for each in row.evidence if each["label"] == replayed.SAVED]
+        for name, value in {**columns, "seen_at": now}.items():
             setattr(row, name, value)
     Recommendation.objects.bulk_update([row for row, _ in pairs], FOUND)
 
@@ -135,12 +167,10 @@ def _withdraw(row: Recommendation, now: datetime) -> None:
     _record("RecommendationWithdrawn", row, reason="It is not so any more.")
 
 
-def _make(advice: Advice, now: datetime) -> bool:
+def _make(key: Key, columns: Mapping[str, Any], now: datetime) -> bool:
     """False if somebody else has just made it."""
-    rule, kind, subject = advice.key
-    row = Recommendation(
-        rule=rule, subject_kind=kind, subject_id=subject, created_at=now, seen_at=now, **advice.columns
-    )
+    rule, kind, subject = key
+    row = Recommendation(rule=rule, subject_kind=kind, subject_id=subject, created_at=now, seen_at=now, **columns)
     try:
         with transaction.atomic():
             row.save(force_insert=True)
@@ -160,7 +190,7 @@ def _not_decided(fresh: Sequence[Advice], now: datetime) -> list[Advice]:
         subject_id__in={advice.subject.id for advice in fresh},
         status__in=[AdviceStatus.APPLIED, AdviceStatus.DISMISSED],
     )
-    last = {(row.rule, row.subject_kind, row.subject_id): row for row in rows.order_by("pk")}
+    last = {_key(row): row for row in rows.order_by("pk")}
     return [advice for advice in fresh if advice.key not in last or _is_news(advice, last[advice.key], now)]
 
 
@@ -174,8 +204,7 @@ def _judge_anew(row: Recommendation) -> None:
     """Raise :class:`NoLongerTrue`, and withdraw it, if its rule has looked at its subject and does not find it so."""
     family = families.family_of(row.rule)
     found = family.find(timezone.now()) if family else Found([])
-    key = (row.rule, row.subject_kind, row.subject_id)
-    if key in families.by_key(found.advice):
+    if _key(row) in families.by_key(found.advice):
         return
     if found.examined is not None and (row.subject_kind, row.subject_id) not in found.examined:
         return

@@ -8,12 +8,13 @@ from typing import Any
 from agents import agent_charts, pool_history
 from agents.models import Agent, Pool
 from agents.tryout import TryOut
-from monitoring.advice import actions
+from monitoring.advice import actions, replayed
 from monitoring.advice.advised import OPEN, said
 from monitoring.advice.families import RULES
 from monitoring.advice.recommendations import subject_of
-from monitoring.models import AdviceStatus, Recommendation
-from orchestra.kernel import registry
+from monitoring.advice.replayed import Replayed
+from monitoring.models import AdviceStatus, Recommendation, Threshold
+from orchestra.kernel import access, registry
 from orchestra.kernel.access import Actor
 from orchestra.kernel.charts import Chart
 
@@ -94,14 +95,19 @@ def charts(row: Recommendation, now: datetime) -> list[Chart]:
 
 
 def can_be_tried(row: Recommendation) -> bool:
-    """Whether what it would have done can be replayed: other limits of a pool that scales by itself."""
+    """Whether what it would have done can be replayed: other limits of a pool, another pending time."""
     after = row.action.get("arguments", {}).get("after", {})
-    return row.action.get("verb") == "resize_pool" and bool(after.keys() & {"min_size", "max_size"})
+    verb = row.action.get("verb")
+    return verb == "change_threshold" or (verb == "resize_pool" and bool(after.keys() & {"min_size", "max_size"}))
 
 
-def tried(row: Recommendation, *, by: Actor) -> TryOut | None:
-    """The pool's last week with the limits that it advises; None if nothing was recorded."""
+def tried(row: Recommendation, now: datetime, *, by: Actor) -> TryOut | Replayed | None:
+    """The last week of the pool or the threshold with what it advises; None if nothing was recorded."""
+    access.check(by, "recommendations.try")
     arguments: dict[str, Any] = row.action["arguments"]
+    if row.action["verb"] == "change_threshold":
+        threshold = Threshold.objects.filter(pk=arguments["threshold"]).first()
+        return replayed.of(threshold, arguments["after"], now) if threshold else None
     pool = Pool.objects.filter(pk=arguments["pool"]).first()
     limits = {name: value for name, value in arguments["after"].items() if name != "target"}
     return pool_history.try_out(pool, limits, by=by) if pool else None

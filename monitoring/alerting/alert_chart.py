@@ -6,7 +6,7 @@ from monitoring.metrics import readings
 from monitoring.metrics.catalogue import METRICS, TICK_S, Metric
 from monitoring.metrics.readings import Scope
 from monitoring.models import Alert, ScopeKind
-from orchestra.kernel.charts import Chart, Line, Mark
+from orchestra.kernel.charts import Chart, Limit, Line, Mark, Shade
 from orchestra.kernel.looks import FAILED, RUNNING, SUCCEEDED, WAITING
 from orchestra.kernel.series import steps_between
 
@@ -23,14 +23,15 @@ def of(alert: Alert, now: datetime) -> Chart | None:
         return None
     since, until = _window(alert, now)
     times, values = _values(alert, metric, since, until, now)
-    level = [alert.limit if any(value is not None for value in values) else None] * len(times)
     return Chart(
         "alert-course",
         metric.label,
         times,
-        [Line(alert.subject_label or metric.label, values), Line("limit", level, FAILED, "dashed")],
+        [Line(alert.subject_label or metric.label, values)],
         metric.unit,
         [mark for mark in _marks(alert) if since <= mark.at <= until],
+        _shades(alert, now),
+        _limits(alert),
         empty=EMPTY,
     )
 
@@ -63,6 +64,19 @@ def _values(
 def _scope(alert: Alert) -> Scope:
     kinds = {kind.value for kind in ScopeKind}
     return Scope(alert.subject_kind, alert.subject_id) if alert.subject_kind in kinds else Scope.all()
+
+
+def _shades(alert: Alert, now: datetime) -> list[Shade]:
+    """When it was pending, and when it fired."""
+    end = alert.resolved_at or now
+    stretches = (("pending", alert.began_at, alert.fired_at or end, WAITING), ("firing", alert.fired_at, end, FAILED))
+    return [Shade(label, [(since, until)], tone) for label, since, until, tone in stretches if since and since < until]
+
+
+def _limits(alert: Alert) -> list[Limit]:
+    recovers = alert.threshold.recovery_value if alert.threshold else alert.limit
+    limits = [Limit("limit", alert.limit, FAILED)]
+    return limits if recovers == alert.limit else [*limits, Limit("recovers", recovers, SUCCEEDED)]
 
 
 def _marks(alert: Alert) -> list[Mark]:

@@ -28,15 +28,17 @@ class AcknowledgeForm(LastingForm):
         super().__init__(data, initial={"note": alert.note}, auto_id="acknowledge-%s")
 
 
+class PersonField(forms.ModelChoiceField):
+    """One of several people, named as they are everywhere."""
+
+    def label_from_instance(self, obj: User) -> str:
+        return obj.label
+
+
 class OwnerForm(forms.Form):
     """Who looks after it: one of those who could."""
-
-    owner = forms.ModelChoiceField(queryset=User.objects.none(), required=False, empty_label="nobody")
 
     def __init__(self, data: Any = None, *, alert: Alert) -> None:
         super().__init__(data, initial={"owner": alert.owner_id}, auto_id="owner-%s")
         able = User.objects.filter(is_active=True, role__in=[Role.OPERATOR, Role.ADMIN]).order_by("username")
-        field = self.fields["owner"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = able
-        field.label_from_instance = lambda user: user.label  # type: ignore[method-assign]  # as people are named here
+        self.fields["owner"] = PersonField(queryset=able, required=False, empty_label="nobody")

@@ -1,6 +1,6 @@
 """Alerts as lists and pages show them: value beside limit in words, flags, what was said of it. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -125,7 +125,7 @@ def subject_url(alert: Alert) -> str | None:
     return link(alert.subject_kind, alert.subject_id)
 
 
-def read(found: Sequence[Alert], now: datetime) -> list[AlertRow]:
+def read(found: Collection[Alert], now: datetime) -> list[AlertRow]:
     """The rows for ``found``, in four queries."""
     active = silences.active(now) if any(each.is_open for each in found) else []
     last = told.last_of([each.pk for each in found]) if found else {}

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from monitoring.audit.entries import Entry, trail
+from monitoring.audit.entries import Entry, entry
 from monitoring.models import Alert, Notification, NotificationStatus
 from monitoring.notification import told
+from orchestra.kernel.models import Event
 
 SHOWN = 60
 
@@ -23,7 +24,8 @@ class Chapter:
 
 def story(alert: Alert) -> list[Chapter]:
     """The last chapters, the newest first."""
-    chapters = [Chapter(event.happened, event=event) for event in trail("alert", alert.pk, SHOWN)]
+    events = Event.objects.filter(target_kind="alert", target_id=str(alert.pk)).order_by("-number")
+    chapters = [Chapter(event.happened, event=entry(event)) for event in events.prefetch_related("detail")[:SHOWN]]
     notifications = told.of(alert.pk)
     for (at, kind), group in groupby(notifications, key=lambda each: (each.created_at, each.get_kind_display())):
         chapters.append(_told(at, kind, list(group)))

@@ -4,6 +4,7 @@ The evaluator writes the rest of an alert. It never touches what is written here
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from monitoring.alerting import states
 from monitoring.models import Alert
+from monitoring.notification import planner
 from orchestra.kernel import access, accounts, bulk, events
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Invalid, NotFound, field_error
@@ -36,6 +38,8 @@ LONGEST = timedelta(days=30)
 LONGEST_NOTE = 5_000
 ACKNOWLEDGEMENT = ("acknowledged_by", "acknowledged_at", "acknowledged_until", "owner_id", "note")
 Change = Callable[[Alert], Any]
+Tell = Callable[[Sequence[Alert], datetime], Any]
+"""How the planner of notifications learns of what was done."""
 
 
 def acknowledge(pk: int, *, by: Actor, until: datetime | None = None, note: str = "") -> Alert:
@@ -48,7 +52,8 @@ def acknowledge(pk: int, *, by: Actor, until: datetime | None = None, note: str 
     now = timezone.now()
     until = checked_end(until, now)
     _check_note(note)
-    return _changed(pk, by, lambda alert: _acknowledge(alert, by, until, note), ACKNOWLEDGEMENT)
+    said = _Acknowledgement(by, until, note.strip(), accounts.person_of(by))
+    return _changed(pk, by, said.of, ACKNOWLEDGEMENT, planner.look_again)
 
 
 def extend(pk: int, until: datetime, *, by: Actor, reason: str = "") -> Alert:
@@ -65,7 +70,7 @@ def extend(pk: int, until: datetime, *, by: Actor, reason: str = "") -> Alert:
             told = {"before": _until(before), "after": _until(until), "reason": reason}
             _record("AlertAcknowledgementExtended", alert, permission="alerts.acknowledge", **told)
 
-    return _changed(pk, by, do, ("acknowledged_until",))
+    return _changed(pk, by, do, ("acknowledged_until",), planner.look_again)
 
 
 def unacknowledge(pk: int, *, by: Actor, reason: str = "") -> Alert:
@@ -79,7 +84,7 @@ def unacknowledge(pk: int, *, by: Actor, reason: str = "") -> Alert:
         alert.acknowledged_by, alert.acknowledged_at, alert.acknowledged_until = "", None, None
         _record("AlertUnacknowledged", alert, before=before, reason=reason, permission="alerts.acknowledge")
 
-    return _changed(pk, by, do, ACKNOWLEDGEMENT)
+    return _changed(pk, by, do, ACKNOWLEDGEMENT, planner.look_again)
 
 
 def assign(pk: int, owner: User | None, *, by: Actor, reason: str = "") -> Alert:
@@ -116,16 +121,22 @@ def resolve(pk: int, *, by: Actor, reason: str) -> Alert:
     """End an alert by hand, for a reason. If the threshold is still breached, it fires again after its time."""
     access.check(by, "alerts.resolve")
     _check_reason(reason)
-    return _changed(pk, by, lambda alert: _resolve(alert, by, reason), ())
+    return _changed(pk, by, lambda alert: _resolve(alert, by, reason), (), planner.hear)
 
 
 def acknowledge_many(selection: Selection[Alert], *, by: Actor, reason: str = "") -> Tally:
     """Acknowledge all of ``selection`` for four hours; ``reason`` becomes their note. What is resolved is skipped."""
     access.check(by, "alerts.acknowledge")
     _check_note(reason)
-    until = timezone.now() + USUALLY
+    said = _Acknowledgement(by, timezone.now() + USUALLY, reason.strip(), accounts.person_of(by))
     tally = Tally("acknowledged")
-    _each(selection, by, tally, lambda alert: _acknowledge(alert, by, until, reason), ACKNOWLEDGEMENT)
+
+    def deal_with(rows: list[Alert]) -> None:
+        changed = [row for row in rows if _tried(row, said.of, tally)]
+        bulk.update(Alert, changed, ACKNOWLEDGEMENT)
+        planner.look_again(changed, timezone.now())
+
+    _each(selection, by, deal_with)
     return tally
 
 
@@ -134,7 +145,12 @@ def resolve_many(selection: Selection[Alert], *, by: Actor, reason: str) -> Tall
     access.check(by, "alerts.resolve")
     _check_reason(reason)
     tally = Tally("resolved")
-    _each(selection, by, tally, lambda alert: _resolve(alert, by, reason), ())
+
+    def deal_with(rows: list[Alert]) -> None:
+        changed = [row for row in rows if _tried(row, lambda alert: _resolve(alert, by, reason), tally)]
+        planner.hear(changed, timezone.now())
+
+    _each(selection, by, deal_with)
     return tally
 
 
@@ -154,17 +170,26 @@ def checked_end(until: datetime | None, now: datetime) -> datetime:
     return until
 
 
-def _acknowledge(alert: Alert, by: Actor, until: datetime, text: str) -> None:
-    now = timezone.now()
-    _refuse_resolved(alert)
-    if is_acknowledged(alert, now) and alert.acknowledged_by != by.label:
-        raise Conflict(_taken(alert, now), target=states.ref(alert), acknowledged_by=alert.acknowledged_by)
-    person = accounts.person_of(by)
-    alert.acknowledged_by, alert.acknowledged_at, alert.acknowledged_until = by.label[:150], now, until
-    alert.owner = person or alert.owner
-    alert.note = text.strip() or alert.note
-    after = {**_until(until), **({"note": alert.note} if text.strip() else {})}
-    _record("AlertAcknowledged", alert, after=after, permission="alerts.acknowledge")
+@dataclass(frozen=True, slots=True)
+class _Acknowledgement:
+    """What somebody says of alerts; ``person`` is their account."""
+
+    by: Actor
+    until: datetime
+    note: str
+    person: User | None
+
+    def of(self, alert: Alert) -> None:
+        """Acknowledge ``alert``, which is locked; raises :class:`Conflict` if that is somebody else's."""
+        now = timezone.now()
+        _refuse_resolved(alert)
+        if is_acknowledged(alert, now) and alert.acknowledged_by != self.by.label:
+            raise Conflict(_taken(alert, now), target=states.ref(alert), acknowledged_by=alert.acknowledged_by)
+        alert.acknowledged_by, alert.acknowledged_at, alert.acknowledged_until = self.by.label[:150], now, self.until
+        alert.owner = self.person or alert.owner
+        alert.note = self.note or alert.note
+        after = {**_until(self.until), **({"note": self.note} if self.note else {})}
+        _record("AlertAcknowledged", alert, after=after, permission="alerts.acknowledge")
 
 
 def _resolve(alert: Alert, by: Actor, reason: str) -> None:
@@ -178,7 +203,7 @@ def _record(action: str, alert: Alert, **what: Any) -> None:
     )
 
 
-def _changed(pk: int, by: Actor, change: Change, columns: Sequence[str]) -> Alert:
+def _changed(pk: int, by: Actor, change: Change, columns: Sequence[str], tell: Tell | None = None) -> Alert:
     """The alert after ``change``, which may raise, its row locked; ``columns`` are what is left to be saved of it."""
     with events.recording(by):
         alert = _rows().filter(pk=pk).first()
@@ -187,18 +212,17 @@ def _changed(pk: int, by: Actor, change: Change, columns: Sequence[str]) -> Aler
         change(alert)
         if columns:
             alert.save(update_fields=columns)
+        if tell is not None:
+            tell([alert], timezone.now())
     return alert
 
 
-def _each(selection: Selection[Alert], by: Actor, tally: Tally, change: Change, columns: Sequence[str]) -> None:
-    """``change`` for the open alerts of ``selection``: one event each, some hundred a unit, under one correlation."""
+def _each(selection: Selection[Alert], by: Actor, deal_with: Callable[[list[Alert]], None]) -> None:
+    """The alerts of ``selection``, some hundred at a time, locked in a unit of work each, under one correlation."""
     with events.correlating():
         for numbers in selection.slices():
             with events.recording(by):
-                rows = list(_rows().filter(pk__in=numbers).order_by("pk"))
-                changed = [alert for alert in rows if _tried(alert, change, tally)]
-                if columns:
-                    bulk.update(Alert, changed, columns)
+                deal_with(list(_rows().filter(pk__in=numbers).order_by("pk")))
 
 
 def _tried(alert: Alert, change: Change, tally: Tally) -> bool:

@@ -5,7 +5,7 @@ what happened is recorded, and the planner of notifications hears of it. So noth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -134,6 +134,8 @@ class _Round:
             else:
                 self.end(alert, look)
         for name in look.beginning():
+            if len(self.moved) >= MOST:
+                break
             if (look.kind, name) not in alerts and (subject := look.subjects.get(name)):
                 self._step(look, subject, None)
 
@@ -149,7 +151,7 @@ class _Round:
             changes.append(Change.STOPPED_FLAPPING)
         if len(self.moved) < MOST:
             reason = self._why_ended(alert, look)
-            self.moved.append(states.take_on(alert, replace(state, flapping=False), tuple(changes), reason=reason))
+            self.moved.append(states.take_on(alert, state._replace(flapping=False), tuple(changes), reason=reason))
 
     def _why_ended(self, alert: Alert, look: Look | None) -> str:
         if look is None:

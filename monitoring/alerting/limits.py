@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitoring.alerting import limit_words
-from monitoring.metrics.catalogue import METRICS, TICK_S
+from monitoring.metrics.catalogue import METRICS, SCOPES, TICK_S
 from orchestra.kernel.errors import FieldError
 from workflows import definition_checks, definition_table
 
@@ -25,14 +25,6 @@ OPERATORS: Mapping[str, Sequence[str]] = {
 """Each operator with the other words for it."""
 ABOVE, BELOW = (">", ">="), ("<", "<=")
 
-SCOPES: Mapping[str, Sequence[str]] = {
-    "agent": ("all", "agent", "pool", "capability"),
-    "pool": ("all", "pool"),
-    "queue": ("all", "queue"),
-    "workflow": ("all", "workflow"),
-    "system": ("all",),
-}
-"""Of which scopes a metric can be looked at, by what it is a figure of."""
 SCOPE_KINDS = ("all", "agent", "pool", "capability", "workflow", "queue")
 
 DEFAULTS: Mapping[str, Any] = {

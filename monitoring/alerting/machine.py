@@ -6,7 +6,7 @@ between two evaluations counts as what is found at its end.
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
 
@@ -113,8 +113,7 @@ _WITHOUT_DATA: Mapping[str, Found] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """An alert as it was last seen. Without one, a subject is inactive: nothing is wrong, and nothing was lately.
 
     ``since``: it has had its status from then on; ``unseen_s`` of that do not count towards pending and keep-firing
@@ -168,13 +167,12 @@ def is_forgotten(rule: Rule, state: State, at: float) -> bool:
 
 def resolved(state: State, at: float) -> State:
     """What a person makes of an alert by resolving it, or its threshold by going away."""
-    return replace(_moved(state, RESOLVED, at), seen_at=max(at, state.seen_at), changes=(*state.changes, at))
+    return _moved(state, RESOLVED, at)._replace(seen_at=max(at, state.seen_at), changes=(*state.changes, at))
 
 
 def rebased(state: State, before: float) -> State:
     """A state whose clock was ahead, as if it had been seen last at ``before``: or nothing would change for long."""
-    return replace(
-        state,
+    return state._replace(
         since=min(state.since, before),
         began_at=min(state.began_at, before),
         seen_at=min(state.seen_at, before),
@@ -191,13 +189,12 @@ def _seen(rule: Rule, state: State, at: float, found: Found) -> State:
         unseen_s = at - state.since
     elif found is Found.NOTHING:
         unseen_s += since_then
-    return replace(state, seen_at=at, unseen_s=unseen_s)
+    return state._replace(seen_at=at, unseen_s=unseen_s)
 
 
 def _moved(state: State, status: str, at: float) -> State:
     begins = state.status == RESOLVED
-    return replace(
-        state,
+    return state._replace(
         status=status,
         since=at,
         began_at=at if begins else state.began_at,
@@ -276,7 +273,7 @@ def _flap(rule: Rule, state: State, at: float, changes: tuple[Change, ...]) -> S
     if not COUNTED.isdisjoint(changes):
         within = (*within, at)
     if not state.flapping and len(within) > rule.flap_changes:
-        return Step(replace(state, changes=within, flapping=True), (*changes, Change.STARTED_FLAPPING))
+        return Step(state._replace(changes=within, flapping=True), (*changes, Change.STARTED_FLAPPING))
     if state.flapping and len(within) <= rule.flap_changes // 2:
-        return Step(replace(state, changes=within, flapping=False), (*changes, Change.STOPPED_FLAPPING))
-    return Step(state if within == state.changes else replace(state, changes=within), changes)
+        return Step(state._replace(changes=within, flapping=False), (*changes, Change.STOPPED_FLAPPING))
+    return Step(state if within == state.changes else state._replace(changes=within), changes)

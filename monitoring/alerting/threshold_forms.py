@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django import forms
 
 from monitoring.alerting import limit_words, limits, scopes, thresholds
-from monitoring.metrics.catalogue import METRICS, Metric
+from monitoring.metrics.catalogue import SCOPES, Metric
 from monitoring.models import NoData, Operator, ScopeKind, Severity, Threshold
 from orchestra.kernel.errors import Conflict, FieldError, Invalid
 
@@ -62,10 +62,8 @@ class ThresholdForm(forms.Form):
     operator = forms.ChoiceField(label="Breaches when it is", choices=Operator.choices)
     value = forms.FloatField()
     recovery_value = forms.FloatField(required=False)
-    for_s = Duration(label="Fires after", required=False, help_text="It must have breached for so long. 0: at once.")
-    keep_firing_s = Duration(
-        label="Resolves after", required=False, help_text="It must have recovered for so long. 0: at once."
-    )
+    for_s = Duration(label="Fires after", help_text="It must have breached for so long. 0: at once.")
+    keep_firing_s = Duration(label="Resolves after", help_text="It must have recovered for so long. 0: at once.")
     severity = forms.ChoiceField(choices=Severity.choices)
     instruction = forms.CharField(
         required=False,
@@ -74,13 +72,9 @@ class ThresholdForm(forms.Form):
         help_text="What to do when it fires; goes with each notification.",
     )
     no_data = forms.ChoiceField(label="Without data", choices=NoData.choices)
-    no_data_after_s = Duration(
-        label="Data are missing after", required=False, help_text="So long a value counts, from 30 s on."
-    )
-    flap_changes = forms.IntegerField(label="More changes than", required=False, help_text="Then it is flapping.")
-    flap_window_s = Duration(
-        label="within", required=False, help_text="Its notifications come as a digest until it is calm."
-    )
+    no_data_after_s = Duration(label="Data are missing after", help_text="So long a value counts, from 30 s on.")
+    flap_changes = forms.IntegerField(label="More changes than", help_text="Then it is flapping.")
+    flap_window_s = Duration(label="Within", help_text="Its notifications come as a digest until it is calm.")
     reason = forms.CharField(max_length=1000, required=False, help_text="For the audit trail.")
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -92,7 +86,7 @@ class ThresholdForm(forms.Form):
             self.fields[name].label = f"{label}, {self.typed_in}" if self.typed_in else label
             self.fields[name].widget.attrs |= {"step": step}
         self.fields["recovery_value"].help_text = "Between this and the limit nothing changes. Empty: at the limit."
-        kinds = limits.SCOPES[metric.kind]
+        kinds = SCOPES[metric.kind]
         labels = {kind: scopes.in_words(metric.name, kind, "…") for kind in kinds} | {"all": f"all {metric.kind}s"}
         self.fields["scope_kind"].choices = [(kind, labels[kind]) for kind in kinds]  # type: ignore[attr-defined]
         self.fields["scope"].widget.attrs |= {"list": "scope-names", "autocomplete": "off"}
@@ -125,6 +119,11 @@ class ThresholdForm(forms.Form):
         kind = given.get("scope_kind", ScopeKind.ALL)
         word = given.get("scope", "") if kind != ScopeKind.ALL else ""
         return {**values, "metric": self.metric.name, "scope_kind": kind, "scope_value": self._kept(kind, word)}
+
+    def unjudged(self) -> dict[str, Any]:
+        """What can be shown while something is wrong: the metric of what is stored, or of everything."""
+        stored = thresholds.values_of(self.threshold) if self.threshold else {}
+        return {**limits.completed({"metric": self.metric.name, "value": 0.0}), **stored}
 
     def carried_out(self, verb: Callable[[], Result]) -> Result | None:
         """What ``verb`` returns, or None after its faults were put beside the fields."""
@@ -163,10 +162,6 @@ class ThresholdForm(forms.Form):
         shown |= {name: _plain(shown[name] / self.factor) for name in LIMITS}
         name = scopes.name_of(threshold.scope_kind, threshold.scope_value)
         return {**shown, "scope": name, "version": threshold.version}
-
-
-def metric_of(name: str) -> Metric | None:
-    return METRICS.get(name)
 
 
 def _plain(value: float) -> float | int:

@@ -61,9 +61,7 @@ def create(values: Mapping[str, Any], *, by: Actor, reason: str = "") -> Thresho
     """
     access.check(by, "thresholds.create")
     with events.recording(by):
-        read = whole(values)
-        read.setdefault("name", _name(read))
-        threshold = Threshold(**read)
+        threshold = Threshold(**whole(values))
         with name_taken_reported("a threshold", threshold.name):
             threshold.save(force_insert=True)
         _keep_version(threshold, by=by, reason=reason)
@@ -164,9 +162,9 @@ def whole(values: Mapping[str, Any], threshold: Threshold | None = None) -> dict
             read["scope_value"] = found
     if faults:
         raise Invalid(errors=faults)
-    if "name" in read:
-        read["name"] = read["name"].strip()
-    return read | {name: float(read[name]) for name in ("value", "recovery_value")}
+    read |= {name: float(read[name]) for name in ("value", "recovery_value")}
+    read["name"] = read["name"].strip() if "name" in read else _name(read)
+    return read
 
 
 def values_of(threshold: Threshold) -> dict[str, Any]:

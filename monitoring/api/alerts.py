@@ -9,7 +9,8 @@ from rest_framework.response import Response
 
 from monitoring.alerting import alert_rows, alerts
 from monitoring.alerting.alert_rows import AlertRow, Alerts
-from monitoring.models import Alert, AlertStatus, NotificationKind, NotificationStatus, Severity
+from monitoring.api.notifications import NotificationOut
+from monitoring.models import Alert, AlertStatus, Severity
 from monitoring.notification import told
 from orchestra.kernel import rest
 from orchestra.kernel.errors import field_error
@@ -31,20 +32,6 @@ class OwnerOut(rest.Serializer):
     name = serializers.CharField(source="label")
 
 
-class NotificationOut(rest.Serializer):
-    """What became of a notification about an alert; ``why`` is the path of rules that sent or suppressed it."""
-
-    id = serializers.IntegerField()
-    channel = serializers.CharField(source="channel_name")
-    kind = serializers.ChoiceField(NotificationKind.choices)
-    status = serializers.ChoiceField(NotificationStatus.choices)
-    why = serializers.ListField(child=serializers.CharField())
-    attempts = serializers.IntegerField()
-    error = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    sent_at = serializers.DateTimeField(allow_null=True)
-
-
 class AlertOut(rest.Serializer):
     """An alert: its status with the flags beside it, value and limit, who looks after it, who was told last."""
 
@@ -58,7 +45,7 @@ class AlertOut(rest.Serializer):
     flapping = serializers.BooleanField(source="alert.flapping")
     flags = serializers.ListField(child=serializers.ChoiceField([(flag, flag) for flag in FLAGS]))
     subject = SubjectOut(source="alert")
-    labels = serializers.DictField(child=serializers.CharField(), source="alert.labels")  # type: ignore[assignment]
+    labels = serializers.DictField(child=serializers.CharField(), source="alert.labels")
     value = serializers.FloatField(source="alert.value", allow_null=True)
     value_at = serializers.DateTimeField(source="alert.value_at", allow_null=True)
     limit = serializers.FloatField(source="alert.limit")

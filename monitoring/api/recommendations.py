@@ -1,5 +1,6 @@
 """Recommendations over the API."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -23,7 +24,7 @@ class EvidenceOut(rest.Serializer):
     url = serializers.CharField()
 
     @extend_schema_field(OpenApiTypes.ANY)
-    def get_value(self, evidence: dict[str, Any]) -> Any:
+    def get_value(self, evidence: Mapping[str, Any]) -> Any:
         return evidence["value"]
 
 

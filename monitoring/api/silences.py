@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from monitoring.models import Silence
-from monitoring.notification import matchers, silence_listing, silences
+from monitoring.notification import matchers, silence_listing, silences, silencing
 from monitoring.notification.silence_listing import AllSilences, SilenceRow
 from orchestra.kernel import rest
 
@@ -71,7 +71,7 @@ class Silences(rest.View):
     @rest.describes_creation(SilenceIn, SilenceOut)
     def post(self, request: rest.ApiRequest) -> Response:
         given = self.valid(SilenceIn)
-        return rest.create_once(request, lambda: _shown(silences.create(given, by=request.actor).pk))
+        return rest.create_once(request, lambda: _shown(silencing.create(given, by=request.actor).pk))
 
 
 class SilencePage(rest.View):
@@ -85,13 +85,13 @@ class SilencePage(rest.View):
     def patch(self, request: rest.ApiRequest, pk: int) -> Response:
         """Changes what is named. A silence that has ended stays as it was (409)."""
         given = self.valid(SilenceChange, partial=True)
-        silences.change(pk, {name: value for name, value in given.items() if value is not None}, by=request.actor)
+        silencing.change(pk, {name: value for name, value in given.items() if value is not None}, by=request.actor)
         return Response(_shown(pk))
 
     @extend_schema(request=rest.ReasonIn, responses={200: SilenceOut})
     def delete(self, request: rest.ApiRequest, pk: int) -> Response:
         """Ends it now; it stays to be seen."""
-        silences.end(pk, by=request.actor, reason=self.valid(rest.ReasonIn)["reason"])
+        silencing.end(pk, by=request.actor, reason=self.valid(rest.ReasonIn)["reason"])
         return Response(_shown(pk))
 
 

@@ -31,7 +31,7 @@ class Numbered:
 class AgentFigures(ListFilter[Agent]):
     """Agents by name."""
 
-    filters: Mapping[str, Any] = {"agent": Numbered(), "pool": Named("pool")}
+    filters = {"agent": Numbered(), "pool": Named("pool")}
     order = ("name",)
 
     def base(self) -> QuerySet[Agent]:

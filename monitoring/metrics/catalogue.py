@@ -3,10 +3,20 @@
 Thresholds, charts, the API, Prometheus and docs/metrics.md all read this one list. Pure.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TICK_S = 30
 """Every so many seconds all metrics are collected."""
+
+SCOPES: Mapping[str, Sequence[str]] = {
+    "agent": ("all", "agent", "pool", "capability"),
+    "pool": ("all", "pool"),
+    "queue": ("all", "queue"),
+    "workflow": ("all", "workflow"),
+    "system": ("all",),
+}
+"""Within which scopes a metric can be looked at, by what it is a figure of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +41,37 @@ _ALL = (
     ),
     Metric(
         "success_rate", "agent", "Success", "share",
-        "Calls that succeeded, of those that ended in the tick.", can_be_absent=True,
+        "Calls that succeeded, of those that ended in the tick and say anything about the agent.", can_be_absent=True,
     ),
     Metric(
         "error_rate", "agent", "Errors", "share",
-        "Calls that failed, of those that ended in the tick.", can_be_absent=True,
+        "Calls that failed by its own fault or silence, of the same, as its breaker counts.", can_be_absent=True,
     ),
-    Metric("throughput_per_min", "agent", "Calls a minute", "count", "Calls that ended in the tick, times two."),
+    Metric(
+        "throughput_per_min", "agent", "Calls a minute", "count",
+        "Calls that ended in the tick, times two; after ticks that were missed, spread over these.",
+    ),
     Metric(
         "memory_bytes", "agent", "Memory", "bytes",
-        "Resident memory of its own process, or of the worker its calls are made in.", can_be_absent=True,
+        "Resident memory of its own process, or of the worker its calls are made in, on average.", can_be_absent=True,
     ),
     Metric(
         "cpu_percent", "agent", "Processor", "percent",
-        "Processor time of its own process, or of its calls' threads, per second.", can_be_absent=True,
+        "Processor time of its own process, or of its calls' threads, of one processor.", can_be_absent=True,
     ),
     Metric(
         "utilization", "agent", "Utilisation", "share",
-        "Calls in flight at the tick, of its slots; nothing while it takes no work.", can_be_absent=True,
+        "Calls in flight at the tick, of its slots; nothing while it is not online.", can_be_absent=True,
     ),
-    Metric("pool_size", "pool", "Size", "count", "Members of the pool that are online."),
+    Metric("pool_size", "pool", "Size", "count", "Members of the pool that are online or starting."),
     Metric(
         "pool_utilization", "pool", "Utilisation", "share",
-        "Calls in flight at the tick, of the slots of its members that take work.", can_be_absent=True,
+        "Calls in flight at the tick, of the slots of these members.", can_be_absent=True,
     ),
     Metric("pool_waiting", "pool", "Waiting", "count", "Steps that wait for a member of the pool."),
     Metric("pool_oldest_wait", "pool", "Longest wait", "seconds", "How long the oldest of these has waited."),
-    Metric("queue_waiting", "queue", "Waiting", "count", "Steps that are ready and nobody has taken."),
-    Metric("queue_oldest_wait", "queue", "Longest wait", "seconds", "How long the oldest of these has waited."),
+    Metric("queue_waiting", "queue", "Waiting", "count", "Steps that are ready and nobody has taken, up to 100,000."),
+    Metric("queue_oldest_wait", "queue", "Longest wait", "seconds", "How long the first in line has been due."),
     Metric("queue_running", "queue", "Running", "count", "Steps that are being worked on."),
     Metric("queue_dead", "queue", "Dead letters", "count", "Steps that failed for good and wait for a person."),
     Metric("workflow_started_per_min", "workflow", "Started a minute", "count", "Runs begun in the tick, times two."),
@@ -69,7 +82,7 @@ _ALL = (
     ),
     Metric(
         "workflow_duration", "workflow", "Duration", "seconds",
-        "The average time from start to end of the runs that ended in the tick.", can_be_absent=True,
+        "The average time from their first step to their end, of the runs that ended in the tick.", can_be_absent=True,
     ),
     Metric("executors", "system", "Executors", "count", "Executors that have given a sign of life."),
     Metric("collector_late", "system", "Collector late", "seconds", "How long after its time the tick was collected."),
@@ -80,7 +93,7 @@ _ALL = (
     Metric("cpu_used", "system", "Processor used", "share", "Processor time in use on the machine that collects."),
     Metric(
         "notifications_failing", "system", "Notifications failing", "count",
-        "Notifications that failed for good within the last hour.",
+        "Notifications of the last hour that failed for good.",
     ),
 )  # fmt: skip
 

@@ -100,10 +100,12 @@ def _difference(sums: Sequence[float], known: Sequence[float] | None) -> Counted
 
 def _read(start: int, since: int) -> list[tuple[Any, ...]]:
     """Sums of each agent, apart for the minutes before ``since`` and from there on."""
+    # Materialized, or SQLite reads the whole table for the sake of its order.
     text = (
-        f"SELECT agent_id, at >= %s, {_COLUMNS} FROM agents_agentmeasure "
-        f"WHERE span = {int(Measured.MINUTE)} AND at >= %s GROUP BY 1, 2"
+        "WITH latest AS MATERIALIZED "
+        f"(SELECT * FROM agents_agentmeasure WHERE span = {int(Measured.MINUTE)} AND at >= %s) "
+        f"SELECT agent_id, at >= %s, {_COLUMNS} FROM latest GROUP BY 1, 2"
     )
-    edges = [connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(at, UTC)) for at in (since, start)]
+    edges = [connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(at, UTC)) for at in (start, since)]
     (rows,) = fetch((text, edges))
     return rows

@@ -17,7 +17,7 @@ from orchestra.kernel.statements import fetch
 __all__ = ["Scope", "Subject", "history", "least_step_s", "recent", "series", "subjects", "ticks", "values_at"]
 
 LEAST_STEPS = ((timedelta(days=8), MINUTE_S), (timedelta(days=60), HOUR_S))
-"""How far back steps may be as short as that: as long as ``upkeep`` keeps the samples."""
+"""How far back steps may be as short as that: as long as ``tables`` keeps the samples."""
 
 
 def values_at(metric: str, scope: Scope, at: int) -> dict[str, float]:
@@ -30,10 +30,10 @@ def recent(metric: str, scope: Scope, at: int, within_s: int) -> dict[str, tuple
     if not scope.fits(metric):
         return {}
     text, values = sources.samples(metric, scope, at - within_s, at)
-    newest = "SELECT subject, MAX(at) AS at FROM found GROUP BY subject"
     statement = (
-        f"WITH found AS ({text}) SELECT found.subject, found.value, found.at FROM found "
-        f"JOIN ({newest}) AS newest ON newest.subject = found.subject AND newest.at = found.at"
+        "SELECT subject, value, at FROM (SELECT subject, value, at, "
+        f"ROW_NUMBER() OVER (PARTITION BY subject ORDER BY at DESC) AS place FROM ({text}) AS found) AS placed "
+        "WHERE place = 1"
     )
     (rows,) = fetch((statement, values))
     return {str(subject): (float(value), at) for subject, value, at in rows}

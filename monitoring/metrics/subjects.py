@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from agents.models import Agent, Pool
-from monitoring.metrics.catalogue import METRICS
+from monitoring.metrics.catalogue import METRICS, SCOPES
 from monitoring.models import ScopeKind
 from workflows.admission import DEFAULT
 from workflows.models import TaskQueue, Workflow
@@ -16,15 +16,6 @@ MOST_DIGITS = 19
 """A number with fewer fits the databases' columns."""
 SYSTEM = ""
 """The subject of what is measured of the system itself."""
-
-FITTING = {
-    "agent": (ScopeKind.ALL, ScopeKind.AGENT, ScopeKind.POOL, ScopeKind.CAPABILITY),
-    "pool": (ScopeKind.ALL, ScopeKind.POOL),
-    "queue": (ScopeKind.ALL, ScopeKind.QUEUE),
-    "workflow": (ScopeKind.ALL, ScopeKind.WORKFLOW),
-    "system": (ScopeKind.ALL,),
-}
-"""Which scopes make sense for a metric, by what it is a figure of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ class Scope:
 
     def fits(self, metric: str) -> bool:
         """Whether ``metric`` is a figure of anything within this scope."""
-        return self.kind in FITTING[METRICS[metric].kind]
+        return self.kind in SCOPES[METRICS[metric].kind]
 
 
 @dataclass(frozen=True, slots=True)

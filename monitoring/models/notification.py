@@ -1,6 +1,6 @@
 """Who is told of alerts, how, and what became of it. Each table has one writer in ``notification/``.
 
-``channels.py`` writes Channel, ``routes.py`` Route and Inhibition, ``silences.py`` Silence, ``planner.py`` AlertGroup
+``channels.py`` writes Channel, ``routes.py`` Route and Inhibition, ``silencing.py`` Silence, ``planner.py`` AlertGroup
 and, together with ``delivery.py``, Notification.
 """
 

@@ -40,7 +40,7 @@ def create(kind: str, values: Mapping[str, Any], *, by: Actor, reason: str = "")
     check(kind, given)
     with events.recording(by):
         fields = {name: given[name] for name in FIELDS}
-        channel = Channel(kind=kind, secrets=_merged({}, values) or None, **fields)
+        channel = Channel(kind=kind, secrets=merged_secrets({}, values) or None, **fields)
         with name_taken_reported("a channel", channel.name):
             channel.save(force_insert=True)
         _record("ChannelCreated", channel, after=describe(channel), reason=reason, permission="channels.create")
@@ -57,7 +57,7 @@ def change(pk: int, values: Mapping[str, Any], *, by: Actor, reason: str = "") -
         channel = _locked(pk)
         before, old_secrets = describe(channel), channel.secrets or {}
         given = {name: values.get(name, getattr(channel, name)) for name in FIELDS}
-        merged = _merged(old_secrets, values)
+        merged = merged_secrets(old_secrets, values)
         check(channel.kind, {**given, "secrets": merged})
         for name, value in given.items():
             setattr(channel, name, value)
@@ -154,7 +154,8 @@ def _faults_of_secrets(kind: str, given: Any) -> list[FieldError]:
     return faults
 
 
-def _merged(stored: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def merged_secrets(stored: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The secrets that there will be: of those that are ``stored``, the ones that ``values`` name change."""
     given = values.get("secrets") or {}
     if not isinstance(given, Mapping):
         return {"given": given}  # which the check refuses

@@ -20,7 +20,7 @@ CHOICES = (
     ("1d", "1 day"),
     (TOMORROW, "until tomorrow, 08:00"),
     ("7d", "7 days"),
-    (UNTIL, "until the moment below"),
+    (UNTIL, "until the moment given"),
 )
 
 

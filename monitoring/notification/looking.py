@@ -74,7 +74,7 @@ class Look:
     def _at(self, member: Member, fact: Fact) -> None:
         if fact.to_say() == NOTHING:
             return
-        if fact.to_say() == RESOLVED and not member.said:
+        if fact.to_say() == RESOLVED and not member.said and not fact.flapping:
             self.told.left.append(fact.id)
             if not member.held:
                 self.told.hide(RESOLVED, fact.id, UNTOLD)

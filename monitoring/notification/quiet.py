@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from agents.scaling_policy import DAYS
+from agents.scaling_policy import DAYS, in_words
 from orchestra.kernel.errors import FieldError
 
 SEVERITIES = ("info", "warning", "critical")
@@ -101,11 +101,11 @@ def faults_of(given: Any, path: str = "quiet") -> list[FieldError]:
 
 
 def words(given: Mapping[str, Any], default_zone: str) -> str:
-    """``mon, tue 22:00 to 07:00 (Europe/Berlin), except critical``; empty where there are none."""
+    """``mon-fri 22:00 to 07:00 (Europe/Berlin), except critical``; empty where there are none."""
     blocks = given.get("blocks") or ()
     if not blocks:
         return ""
-    said = "; ".join(f"{', '.join(one.get('days') or ['daily'])} {one['from']} to {one['to']}" for one in blocks)
+    said = "; ".join(f"{in_words(one.get('days', ()))} {one['from']} to {one['to']}" for one in blocks)
     loud = f", except {', '.join(given['except'])}" if given.get("except") else ""
     return f"{said} ({given.get('timezone') or default_zone}){loud}"
 

@@ -12,6 +12,7 @@ from monitoring.models import Alert, AlertStatus, Channel, Inhibition, Route, Si
 from monitoring.notification import quiet
 from monitoring.notification.groups import Fact
 from monitoring.notification.routing import ChannelRef, InhibitionRule, RouteRule, Rules, SilenceRule
+from orchestra.kernel.wording import duration
 
 LOUD = (AlertStatus.FIRING, AlertStatus.RECOVERING, AlertStatus.NO_DATA)
 """What people are told of."""
@@ -114,3 +115,12 @@ def _fact(  # noqa: PLR0913, PLR0917  the columns in their order
 
 def _refs(channels: Iterable[Channel]) -> tuple[ChannelRef, ...]:
     return tuple(ChannelRef(channel.pk, channel.name, channel.enabled) for channel in channels)
+
+
+def when_words(rule: RouteRule, now: datetime) -> str:
+    """When a new alert that takes this route would be told of, and to whom."""
+    to = ", ".join(channel.name for channel in rule.channels if channel.enabled) or "nobody"
+    end = rule.quiet.until(now.timestamp()) if rule.quiet else None
+    if rule.quiet is not None and end is not None:
+        return f"{to}, when the quiet hours end: {rule.quiet.clock(end)}"
+    return f"{to}, {duration(rule.wait_s)} after it fired" if rule.wait_s else f"{to}, at once"

@@ -25,7 +25,7 @@ def _by_channel(before: str, between: str) -> Phrase:
 
     def phrase(event: Event) -> str:
         channel = _after(event).get("channel")
-        return f"{before} “{event.target_label}” {between}{f' by {channel}' if channel else ''}"
+        return f"{before} “{event.target_label}” {between}{f' ({channel})' if channel else ''}"
 
     return phrase
 

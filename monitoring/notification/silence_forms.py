@@ -1,6 +1,5 @@
-"""The form of a silence. ``silences`` judges the values."""
+"""The form of a silence. ``silencing`` judges the values."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +36,7 @@ class SilenceForm(LastingForm):
 
     def values(self, now: datetime) -> dict[str, Any]:
         """The fields as ``silences`` takes them. A span of what is still to come begins with it."""
-        given = {
+        given: dict[str, Any] = {
             name: self.cleaned_data[name] for name in ("matchers", "reason", "starts_at") if name in self.cleaned_data
         }
         if self.stays:
@@ -45,7 +44,7 @@ class SilenceForm(LastingForm):
         return {**given, "ends_at": self.end(max(given.get("starts_at") or now, now))}
 
 
-def _initial(silence: Silence | None, alert: Alert | None) -> Mapping[str, Any]:
+def _initial(silence: Silence | None, alert: Alert | None) -> dict[str, Any]:
     if silence is not None:
         shown = {name: getattr(silence, name).replace(second=0, microsecond=0) for name in ("starts_at", "ends_at")}
         return {"matchers": silence.matchers, "reason": silence.reason, "lasts": lasting.UNTIL, **shown}

@@ -69,7 +69,8 @@ def runs(now: datetime) -> list[Runs]:
     counted = ("started", "succeeded", "failed", "cancelled", "seconds")
     sums = {**{f"sum_{name}": Sum(name) for name in counted}, **_groups(RUN_BUCKETS, buckets.RUNS_S)}
     found = []
-    for row in rows.values("workflow").annotate(**sums).order_by("workflow"):
+    summed: Any = rows.values("workflow").annotate(**sums).order_by("workflow")
+    for row in summed:
         took = Durations([row[name] for name in _names(buckets.RUNS_S)], row["sum_seconds"])
         ended = {status: row[f"sum_{status}"] for status in counted[1:4]}
         found.append(Runs(row["workflow"], row["sum_started"], ended, took))
@@ -90,7 +91,7 @@ def _groups(columns: Sequence[str], bounds: Sequence[float]) -> dict[str, Any]:
     """For each group of buckets the sum of its columns."""
     sums = {}
     for name, group in zip(_names(bounds), buckets.groups(bounds), strict=True):
-        within = F(columns[group[0]])
+        within: Any = F(columns[group[0]])
         for index in group[1:]:
             within = within + F(columns[index])
         sums[name] = Sum(within)

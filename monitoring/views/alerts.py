@@ -18,7 +18,7 @@ from monitoring.notification import silences, told
 from orchestra.kernel import access, fragments, saved_filters
 from orchestra.kernel.errors import NotFound, field_error
 from orchestra.kernel.inbound import PageRequest
-from orchestra.kernel.lists import Selection
+from orchestra.kernel.lists import Chip, Selection
 from orchestra.kernel.pages import carried_out, done, done_to_many, page
 
 LIST_REGIONS = {
@@ -59,7 +59,7 @@ def all_alerts(request: PageRequest) -> HttpResponse:
         "shown": found,
         "rows": found.rows,
         "ending": SimpleLazyObject(lambda: silences.ending_soon(timezone.now())),
-        "mine": listing.link(owner=request.user.username),
+        "offered": lambda: [*listing.offered, *_of_owner(listing, request.user.username)],
         "bulk_actions": _offered(request),
         "bulk_url": reverse("alerts-bulk"),
         "previous_url": found.previous and listing.page_link(found.previous),
@@ -128,6 +128,11 @@ def act_on_alerts(request: PageRequest) -> HttpResponse:
     else:
         raise field_error("action", f"Choose one of {', '.join(name for name, *_ in BULK)}.")
     return done_to_many(request, tally, "alerts")
+
+
+def _of_owner(listing: AlertRows, name: str) -> list[Chip]:
+    """What one looks after oneself, as long as nobody else's is asked for."""
+    return [] if "owner" in listing.params else [Chip("mine", listing.link(owner=name), current=False)]
 
 
 def _offered(request: PageRequest) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from django.http import HttpResponse
 from django.utils import timezone
 
+from monitoring.notification import silences
 from monitoring.now import Now
 from orchestra.kernel import access, fragments
 from orchestra.kernel.fragments import Shared
@@ -11,6 +12,7 @@ from orchestra.kernel.pages import page
 
 NOW_REGIONS = {
     "now-board": "monitoring/parts/board.html",
+    "silences-ending": "monitoring/parts/silences_ending.html",
     "now-needs": Shared("monitoring/parts/needs.html"),
     "now-flow": Shared("monitoring/parts/flow.html"),
     "now-alerts": Shared("monitoring/parts/now_alerts.html"),
@@ -30,5 +32,9 @@ def wall(request: PageRequest) -> HttpResponse:
 @page()
 def now(request: PageRequest) -> HttpResponse:
     shown = Now(request.user.pk, timezone.now())
-    context = {"now": shown, "may_add": access.can(request.user, "inquiries.create")}
+    context = {
+        "now": shown,
+        "ending": lambda: silences.ending_soon(shown.at),
+        "may_add": access.can(request.user, "inquiries.create"),
+    }
     return fragments.render(request, "monitoring/now.html", context, regions=NOW_REGIONS)

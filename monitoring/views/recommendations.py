@@ -70,13 +70,14 @@ def undo(request: PageRequest, pk: int) -> HttpResponse:
     return _decided(request, pk, "undo", recommendations.undo, "It was undone.")
 
 
-@page(permission="pools.try")
+@page(permission="recommendations.try")
 def try_out(request: PageRequest, pk: int) -> HttpResponse:
     """What it would have done with the last week: a part of its page."""
     row = _found(pk)
     if not shown.can_be_tried(row):
         raise NotFound("There is nothing to replay for this recommendation.")
-    context = {"row": row, "tried": shown.tried(row, by=request.actor), "was_tried": True}
+    tried = shown.tried(row, timezone.now(), by=request.actor)
+    context = {"row": row, "tried": tried, "was_tried": True, "is_of_threshold": row.subject_kind == "threshold"}
     return render(request, "monitoring/parts/recommendation_tried.html", context)
 
 
@@ -112,7 +113,7 @@ def _page(
         "may_undo": is_allowed and row.status == AdviceStatus.APPLIED,
         "for_others": may_apply and not is_allowed and actions.can_be_applied(row.action),
         "effects": SimpleLazyObject(lambda: actions.explain(row.action, undo=row.status == AdviceStatus.APPLIED)),
-        "can_be_tried": shown.can_be_tried(row) and access.can(request.user, "pools.try"),
+        "can_be_tried": shown.can_be_tried(row) and access.can(request.user, "recommendations.try"),
         "charts": SimpleLazyObject(lambda: shown.charts(row, timezone.now())),
         "earlier": SimpleLazyObject(lambda: shown.earlier(row)),
         "events": SimpleLazyObject(lambda: trail("recommendation", row.pk)),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from monitoring.models import Alert, Silence
-from monitoring.notification import silence_listing, silences
+from monitoring.notification import silence_listing, silences, silencing
 from monitoring.notification.silence_forms import SilenceForm
 from monitoring.notification.silence_listing import SilenceList
 from orchestra.kernel import access, fragments
@@ -53,7 +53,7 @@ def add(request: PageRequest) -> HttpResponse:
     if "X-Validate" in request.headers:
         return _validated(form)
     if form.is_valid():
-        made = carried_out(form, silences.create, form.values(timezone.now()), by=request.actor)
+        made = carried_out(form, silencing.create, form.values(timezone.now()), by=request.actor)
         if made is not None:
             return done(request, "silence", "The silence is there; this page shows what it hides.", made.pk)
     return render(request, "monitoring/silence_form.html", {"form": form, **_preview(form)})
@@ -75,7 +75,7 @@ def silence(request: PageRequest, pk: int) -> HttpResponse:
     if "X-Validate" in request.headers:
         return _validated(form)
     if form.is_valid():
-        changed = carried_out(form, silences.change, pk, form.values(timezone.now()), by=request.actor)
+        changed = carried_out(form, silencing.change, pk, form.values(timezone.now()), by=request.actor)
         if changed is not None:
             return done(request, "silence", "The silence is changed.", pk)
     now = timezone.now()
@@ -94,7 +94,7 @@ def silence(request: PageRequest, pk: int) -> HttpResponse:
 
 @page("POST")
 def end(request: PageRequest, pk: int) -> HttpResponse:
-    silences.end(pk, by=request.actor, reason=request.POST.get("reason", "")[:MAX_REASON])
+    silencing.end(pk, by=request.actor, reason=request.POST.get("reason", "")[:MAX_REASON])
     return done(request, "silence", "The silence has ended; what fires is told of again.", pk)
 
 
@@ -123,6 +123,6 @@ def _validated(form: SilenceForm) -> HttpResponse:
 
 def _check(silence: Silence | None, values: dict[str, Any]) -> None:
     now = timezone.now()
-    kept = {name: getattr(silence, name) for name in silences.FIELDS} if silence else {}
+    kept = {name: getattr(silence, name) for name in silencing.FIELDS} if silence else {}
     given = {**kept, **{name: value for name, value in values.items() if value is not None}}
-    silences.check({"starts_at": now, **given}, now)
+    silencing.check({"starts_at": now, **given}, now)

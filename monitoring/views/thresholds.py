@@ -161,13 +161,15 @@ def _validated(form: ThresholdForm) -> HttpResponse:
 
 def _tried(request: PageRequest, form: ThresholdForm) -> dict[str, Any]:
     """What the form says, or what is stored where nothing is typed, replayed over what was recorded."""
-    if form.is_bound:
-        rule = form.carried_out(lambda: thresholds.whole(form.values(), form.threshold)) if form.is_valid() else None
-    else:
-        rule = thresholds.values_of(form.threshold) if form.threshold else None
+    rule = None
+    if form.is_bound and form.is_valid():
+        rule = form.carried_out(lambda: thresholds.whole(form.values(), form.threshold))
+    elif not form.is_bound and form.threshold:
+        rule = thresholds.values_of(form.threshold)
     asked = request.POST.get("subject", request.GET.get("subject", ""))
     factor = form.factor if _may_change(request) else None
-    tried = threshold_try.read(rule, asked, timezone.now(), factor=factor) if rule else None
+    shown = rule or form.unjudged()
+    tried = threshold_try.read(shown, asked, timezone.now(), factor=factor, is_faultless=rule is not None)
     return {"tried": tried, "form": form, "was_tried": True}
 
 

@@ -24,6 +24,7 @@ FEED = 25
 WARM_UP_RUNS = 50
 LEAST_S = 15.0
 LONGEST_S = 600.0
+MONITORING = {"on": "true", "off": "false"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,6 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--executors", type=int, default=settings.EXECUTORS, help="default: the setting EXECUTORS")
     parser.add_argument("--concurrency", type=int, default=200, help="runs open at a time")
+    parser.add_argument("--monitoring", choices=MONITORING, default="on", help="what watching all of it costs")
     parser.add_argument("--history", type=int, default=0, help="finished runs in the tables before it begins")
 
 
@@ -40,7 +42,7 @@ def run(options: Namespace) -> dict[str, Any]:
     if options.history:
         history.runs(options.history, version)
         history.settle()
-    process = scratch.workers(options.executors)
+    process = scratch.workers(options.executors, MONITORING=MONITORING[options.monitoring])
     try:
         _feed(options, runs=WARM_UP_RUNS, least_s=0)
         history.settle()  # a database that has been in use for a minute knows its statistics
@@ -59,6 +61,7 @@ def run(options: Namespace) -> dict[str, Any]:
         "executors": options.executors,
         "concurrency": options.concurrency,
         "history": options.history,
+        "monitoring": options.monitoring,
         "runs": runs,
         "steps": options.steps,
         "seconds": round(seconds, 2),

@@ -51,17 +51,20 @@ def environment(url: str, redis_url: str) -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def workers(executors: int) -> subprocess.Popen[bytes]:
+def workers(executors: int, **settings_: str) -> subprocess.Popen[bytes]:
     """Start the supervised worker processes of a real installation, and wait until its executors answer."""
-    process = start_workers(executors)
+    process = start_workers(executors, **settings_)
     wait_for_executors(executors)
     return process
 
 
-def start_workers(executors: int) -> subprocess.Popen[bytes]:
-    """The same without waiting, as a service manager starts them again."""
+def start_workers(executors: int, **settings_: str) -> subprocess.Popen[bytes]:
+    """The same without waiting, as a service manager starts them again; ``settings_`` are of this installation only."""
     command = [sys.executable, "manage.py", "worker", "--executors", str(executors)]
-    return subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL, start_new_session=True)
+    environment = os.environ | settings_
+    return subprocess.Popen(
+        command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def wait_for_executors(count: int) -> None:

@@ -53,7 +53,8 @@ class Shade:
 class Limit:
     """A level across the chart. With a ``field``, the id of a form's field, it stands where the field says.
 
-    It can be dragged then, which writes the field; ``factor`` times what the field says is the level.
+    It can be dragged then, which writes the field; ``factor`` times what the field says is the level. ``carries`` is
+    the id of a field that keeps its distance while it is dragged.
     """
 
     label: str
@@ -61,6 +62,7 @@ class Limit:
     tone: str = RUNNING
     field: str = ""
     factor: float = 1.0
+    carries: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,10 @@ class Chart:
             "times": [round(at.timestamp()) for at in self.times],
             "lines": lines,
             "shades": shades,
-            "limits": [{"value": limit.value, "field": limit.field, "factor": limit.factor} for limit in self.limits],
+            "limits": [
+                {"value": limit.value, "field": limit.field, "factor": limit.factor, "carries": limit.carries}
+                for limit in self.limits
+            ],
         }
         return json.dumps(content, separators=(",", ":"))
 

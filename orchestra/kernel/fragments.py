@@ -30,6 +30,8 @@ class Shared(str):
     __slots__ = ()
 
 
+PANELS_EVERY_S = 60
+"""How often panels are asked for anew that hold what nobody tells of, such as figures collected meanwhile."""
 FRAME: Mapping[str, str] = {
     "navigation": Shared("parts/navigation.html"),
     "bulk-matching": "parts/bulk_matching.html",

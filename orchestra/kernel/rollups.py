@@ -6,8 +6,7 @@ inserts into the tables for which a :class:`RolledUp` exists.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,17 +14,8 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from orchestra.kernel import retention, right_of_way, series
-from orchestra.kernel.series import DAY_S, HOUR_S
-
-MOST_VALUES = 30_000
-"""Both databases take at most some 32,000 values in a statement."""
-
-_BEGINS = {
-    "sqlite": {HOUR_S: "substr(at, 1, 13) || ':00:00'", DAY_S: "substr(at, 1, 10) || ' 00:00:00'"},
-    "postgresql": {HOUR_S: "date_trunc('hour', at, 'UTC')", DAY_S: "date_trunc('day', at, 'UTC')"},
-}
-"""When the span of a row begins, in the form in which the database keeps instants."""
+from orchestra.kernel import bulk, retention, right_of_way, series
+from orchestra.kernel.statements import fetch
 
 
 @dataclass(frozen=True)
@@ -50,9 +40,9 @@ class RolledUp:
         return (*self._key, *self.least, *self.most, *self.sums)
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Add ``rows`` of :attr:`columns` to what is there, all of it or nothing, several hundred in a statement.
+        """Add ``rows`` of :attr:`columns` to what is there, all of it or nothing, in one statement.
 
-        In one order, so that two writers never deadlock. ``at`` is as :meth:`instant` makes it.
+        They should be in the order of their key, so that two writers never deadlock. ``at`` is as :meth:`instant` says.
         """
         changes = [f"{name} = {self._table}.{name} + excluded.{name}" for name in self.sums]
         lesser, greater = ("LEAST", "GREATEST") if connection.vendor == "postgresql" else ("MIN", "MAX")
@@ -62,11 +52,9 @@ class RolledUp:
                 changes.append(f"{name} = {choose}(COALESCE({ours}, {theirs}), COALESCE({theirs}, {ours}))")
         self._write(rows, changes)
 
-    def instant(self, at: datetime) -> Any:
+    def instant(self, at: datetime) -> datetime | int:
         """``at`` as the column of that name has it."""
-        if self._counts_seconds:
-            return int(at.timestamp())
-        return connection.ops.adapt_datetimefield_value(at)
+        return int(at.timestamp()) if self._counts_seconds else at
 
     def roll_up(self, now: datetime | None = None) -> int:
         """Add up what came since it was last done, anew as far back as it may be incomplete; how many rows that made.
@@ -99,8 +87,7 @@ class RolledUp:
         return isinstance(self.model._meta.get_field("at"), models.BigIntegerField)
 
     def _older(self, span: int, than: datetime) -> models.QuerySet[models.Model]:
-        before = int(than.timestamp()) if self._counts_seconds else than
-        return self.model._default_manager.filter(span=span, at__lt=before).order_by("at")
+        return self.model._default_manager.filter(span=span, at__lt=self.instant(than)).order_by("at")
 
     def _unsettled(self, finer: int, span: int, now: datetime) -> Iterator[datetime]:
         """The beginnings of ``span`` whose rows may not have all that the finer ones have, up to ``now``."""
@@ -116,40 +103,25 @@ class RolledUp:
             begins += length
 
     def _sum_up(self, finer: int, span: int, begins: datetime) -> int:
-        at = f"at / {span} * {span}" if self._counts_seconds else _BEGINS[connection.vendor][span]
-        read = [
-            self.subject,
-            str(int(span)),
-            at,
-            *(f"MIN({name})" for name in self.least),
-            *(f"MAX({name})" for name in self.most),
-            *(f"SUM({name})" for name in self.sums),
-        ]
+        """Sum up the rows of one span into one of each subject; how many these are."""
+        extremes = [*(f"MIN({name})" for name in self.least), *(f"MAX({name})" for name in self.most)]
+        read = ", ".join([self.subject, *extremes, *(f"SUM({name})" for name in self.sums)])
         ends = begins + timedelta(seconds=span)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {', '.join(read)} FROM {self._table} "
-                f"WHERE span = {int(finer)} AND at >= %s AND at < %s GROUP BY 1, 3 ORDER BY 1",
-                [self.instant(begins), self.instant(ends)],
-            )
-            rows = cursor.fetchall()
+        # Materialized, or SQLite reads the whole table for the sake of its order.
+        statement = (
+            f"WITH finer AS MATERIALIZED "
+            f"(SELECT * FROM {self._table} WHERE span = {int(finer)} AND at >= %s AND at < %s) "
+            f"SELECT {read} FROM finer GROUP BY {self.subject} ORDER BY {self.subject}"
+        )
+        (sums,) = fetch((statement, [self.instant(begins), self.instant(ends)]))
+        rows = [[subject, int(span), self.instant(begins), *values] for subject, *values in sums]
         self._write(rows, [f"{name} = excluded.{name}" for name in (*self.least, *self.most, *self.sums)])
         return len(rows)
 
     def _write(self, rows: Sequence[Sequence[Any]], changes: Iterable[str]) -> None:
-        at_once = MOST_VALUES // len(self.columns)
-        parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
-        if not parts:
+        if not rows:
             return
+        insertion = bulk.insertion(self.model, self.columns, rows)
         conflict = f"ON CONFLICT ({', '.join(self._key)}) DO UPDATE SET {', '.join(changes)}"
-        with right_of_way.announced(), transaction.atomic() if len(parts) > 1 else nullcontext():
-            for part in parts:
-                self._insert(part, conflict)
-
-    def _insert(self, rows: Sequence[Sequence[Any]], conflict: str) -> None:
-        row = f"({', '.join(['%s'] * len(self.columns))})"
-        statement = (
-            f"INSERT INTO {self._table} ({', '.join(self.columns)}) VALUES {', '.join([row] * len(rows))} {conflict}"
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [value for row in rows for value in row])
+        with right_of_way.announced(), transaction.atomic(savepoint=False):
+            bulk.execute(replace(insertion, statement=f"{insertion.statement} {conflict}"))

@@ -88,6 +88,36 @@ def stretches(steps: Steps, edges: Sequence[tuple[int, datetime]]) -> list[tuple
     return found
 
 
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The steps a week before others, longer where so long ago only longer ones are kept."""
+
+    steps: Steps
+    of: Steps
+
+    def under(self, values: Sequence[float | None], *, is_count: bool = False) -> list[float | None]:
+        """For each step of now what was measured a week before; of a longer step it holds all along it.
+
+        ``is_count``: the value is how many in the step, of which a shorter step has its part.
+        """
+        part = self.of.step_s / self.steps.step_s if is_count else 1.0
+        found: list[float | None] = []
+        for start in self.of.starts:
+            index = self.steps.index(start - WEEK)
+            value = None if index is None else values[index]
+            found.append(None if value is None else value * part)
+        return found
+
+
+def week_before(steps: Steps, least_s: int) -> Before:
+    """``steps`` a week earlier, of at least ``least_s``."""
+    step_s = max(steps.step_s, least_s)
+    return Before(steps_between(steps.start - WEEK, steps.end - WEEK, step_s=step_s, most=steps.count + 2), steps)
+
+
 def floor(at: datetime, step_s: int) -> datetime:
     """The beginning of the step that ``at`` falls in."""
     seconds = math.floor(at.timestamp())

@@ -4,6 +4,7 @@
 import { words } from "./chart-words.js";
 
 const NEAR_PX = 6;
+const GRIP_PX = 28; // as in chart-plot.css
 const HEADROOM = 1.25; // so that a line can always be dragged further up
 
 export class Limits {
@@ -56,7 +57,7 @@ export class Limits {
 
   #tell(index, limit, level) {
     const place = this.figure.querySelectorAll("[data-chart-limit-value]")[index];
-    if (place && limit.field) place.textContent = Number.isFinite(level) ? exactly(level, this.#content.unit) : "";
+    if (place && limit.field) place.textContent = Number.isFinite(level) ? exactly(level, this.#content.unit) : "–";
   }
 
   // The grip at the right end of a line that can be dragged.
@@ -69,6 +70,7 @@ export class Limits {
     if (!grip) return;
     grip.hidden = top === null || !fieldOf(limit);
     grip.style.top = `${this.#chart.over.offsetTop + (top ?? 0)}px`;
+    grip.style.right = `${index * GRIP_PX}px`; // side by side, so that none hides another
     grip.style.color = this.#colour(index);
   }
 
@@ -91,7 +93,8 @@ export class Limits {
     if (!limit || !fieldOf(limit)) return;
     event.preventDefault();
     const taken = new AbortController();
-    const drag = (moved) => this.#drag(limit, moved);
+    const distance = Number.parseFloat(carriedBy(limit)?.value) - Number.parseFloat(fieldOf(limit).value);
+    const drag = (moved) => this.#drag(limit, moved, distance);
     const end = () => {
       taken.abort();
       this.#dragged = null;
@@ -104,12 +107,14 @@ export class Limits {
     }
   }
 
-  #drag(limit, event) {
+  #drag(limit, event, distance) {
     const { over, scales } = this.#chart;
     const y = Math.min(over.clientHeight, Math.max(0, this.#heightOf(event)));
     const perPixel = (scales.y.max - scales.y.min) / over.clientHeight / limit.factor;
     const field = fieldOf(limit);
-    field.value = rounded(this.#chart.posToVal(y, "y") / limit.factor, perPixel);
+    const value = rounded(this.#chart.posToVal(y, "y") / limit.factor, perPixel);
+    if (Number.isFinite(distance)) carriedBy(limit).value = rounded(Math.max(0, Number(value) + distance), perPixel);
+    field.value = value;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -123,6 +128,8 @@ export class Limits {
 }
 
 const fieldOf = (limit) => (limit.field ? document.getElementById(limit.field) : null);
+
+const carriedBy = (limit) => (limit.carries ? document.getElementById(limit.carries) : null);
 
 /** Where the limit stands; NaN while its field says no number. */
 function levelOf(limit) {

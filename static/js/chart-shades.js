@@ -11,11 +11,13 @@ export function drawShades({ ctx, bbox, valToPos }, figure, shades = []) {
   for (const [index, stretches] of shades.entries()) {
     if (!swatches[index]) continue;
     ctx.fillStyle = getComputedStyle(swatches[index]).color;
+    ctx.beginPath(); // one for all, so that those that touch are no darker
     for (const [since, until] of stretches) {
       const left = Math.max(bbox.left, valToPos(since, "x", true));
       const right = Math.min(bbox.left + bbox.width, valToPos(until, "x", true));
-      if (right >= left) ctx.fillRect(left, bbox.top, Math.max(NARROWEST_PX, right - left), bbox.height);
+      if (right >= left) ctx.rect(left, bbox.top, Math.max(NARROWEST_PX, right - left), bbox.height);
     }
+    ctx.fill();
   }
   ctx.restore();
 }

@@ -36,6 +36,13 @@ async function fetchHtml(url, headers, signal) {
   return response.text();
 }
 
+/** The JSON at `url`. */
+export async function fetchJson(url) {
+  const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
+  if (!response.ok || isSignIn(response)) throw new Refused(response);
+  return response.json();
+}
+
 /** POSTs `fields` (an object or FormData) as a form; the answer's JSON, or null if it has none. */
 export async function post(url, fields, { headers = {}, keepalive = false } = {}) {
   const body = new URLSearchParams(fields instanceof FormData ? [...fields].filter(([, value]) => typeof value === "string") : fields);

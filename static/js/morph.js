@@ -11,6 +11,10 @@ const CONTROLS = "textarea, select, input:not([type=hidden], [type=button], [typ
 const KEPT_ATTRIBUTES = new Set(["data-busy", "data-dirty", "aria-busy"]);
 const OWN_STATE = "details, dialog, [popover]"; // whether these are open is the person's doing, not the server's
 
+const isOwnState = (name, node) => name === "open" && node.matches(OWN_STATE);
+// What htmx morphs by itself leaves that alone too.
+if (globalThis.Idiomorph?.defaults) globalThis.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !isOwnState(name, node);
+
 /** How much of `region` a person is at. */
 export function holdOf(region) {
   if (region.querySelector("dialog[open]") || holdsSelection(region)) return ALL;
@@ -31,7 +35,7 @@ export function morphRegion(region, next, { release = false } = {}) {
       },
       beforeNodeRemoved: (node) => !isKept(node),
       beforeAttributeUpdated: (name, node) =>
-        !KEPT_ATTRIBUTES.has(name) && !(name === "open" && node.matches(OWN_STATE)),
+        !KEPT_ATTRIBUTES.has(name) && !isOwnState(name, node),
     },
   });
   return skipped;

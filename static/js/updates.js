@@ -3,14 +3,17 @@
 import { Progress } from "./frames.js";
 import { fetchRegions } from "./http.js";
 import { LiveConnection, socketAddress } from "./live.js";
+import { TOPICS as NEWS_TOPICS } from "./news.js";
 import { LiveState } from "./pause.js";
 import { Regions } from "./regions.js";
 import { notify } from "./toasts.js";
 
 const POLL_MS = 5000;
 const SOON_MS = 2000;
+const EVERY_MS = 1000;
 const TRIES_BEFORE_POLLING = 3;
 const SIGNED_OUT = 4401;
+const MOST_TOPICS = 64; // the server refuses to listen for more
 
 export function startUpdates() {
   const { liveSince, liveUrl, updates } = document.body.dataset;
@@ -35,7 +38,7 @@ class Updates {
     this.connection = new LiveConnection({
       url: socketAddress(url),
       since: () => this.progress.number,
-      topics: () => this.regions.topics(),
+      topics: () => this.#wanted(),
       onFrame: (frame) => this.#hear(frame),
       onUp: () => this.#stopPolling(),
       onDown: (failures, code) => this.#down(failures, code),
@@ -53,11 +56,14 @@ class Updates {
     document.addEventListener("regions:refreshed", () => this.#subscribe());
     document.addEventListener("click", (event) => this.#showRows(event.target.closest("[data-show-rows]")));
     setInterval(() => this.regions.markSoon(), SOON_MS);
+    setInterval(() => this.regions.markEvery(), EVERY_MS);
   }
 
   #hear(frame) {
     this.state.proven("as things happen");
-    this.regions.mark(this.progress.hear(frame, performance.now()));
+    const changed = this.progress.hear(frame, performance.now());
+    this.regions.mark(changed);
+    if (changed.all || changed.topics.length) document.dispatchEvent(new CustomEvent("live:changed", { detail: changed }));
   }
 
   #fresh(all, known) {
@@ -115,8 +121,14 @@ class Updates {
     this.connection.start();
   }
 
+  // What the page shows, and what it tells of wherever somebody is.
+  #wanted() {
+    const told = document.body.dataset.newsUrl ? NEWS_TOPICS : [];
+    return [...new Set([...this.regions.topics(), ...told])].sort().slice(0, MOST_TOPICS);
+  }
+
   #subscribe() {
-    const topics = this.regions.topics();
+    const topics = this.#wanted();
     if (topics.join(" ") === this.#topics) return;
     this.#topics = topics.join(" ");
     this.connection.subscribe(topics);

@@ -16,7 +16,7 @@ function startWallClock(clock) {
   const show = () => {
     const now = new Date();
     clock.dateTime = now.toISOString();
-    clock.textContent = now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    clock.textContent = now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
   };
   show();
   setInterval(show, CLOCK_MS);

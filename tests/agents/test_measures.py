@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -14,7 +14,6 @@ from agents.models.measures import BUCKET_COLUMNS
 from agents.observation import Observations, Tally
 from agents.outcomes import Fault
 from orchestra.kernel import series
-from orchestra.kernel.rollups import RolledUp
 from orchestra.kernel.series import steps_between
 from tests.silent_writes import arranged
 
@@ -123,23 +122,11 @@ class TestWriting:
 
         assert AgentMeasure.objects.filter(agent=agent).get().calls == 1
 
-    def test_more_than_a_statement_can_hold_is_written_in_several(self, agent):
-        measures.write({(agent.pk, minute(NOON) + number): tally(0.1) for number in range(900)})
-
-        assert AgentMeasure.objects.count() == 900
-
-    def test_of_several_statements_all_count_or_none(self, agent, monkeypatch):
-        insert, written = RolledUp._insert, []
-
-        def fail_the_second_time(table, rows, conflict):
-            written.append(rows)
-            if len(written) == 2:
-                raise OperationalError("away")
-            insert(table, rows, conflict)
-
-        monkeypatch.setattr(RolledUp, "_insert", fail_the_second_time)
-        with pytest.raises(OperationalError):
-            measures.write({(agent.pk, minute(NOON) + number): tally(0.1) for number in range(900)})
+    def test_all_that_is_written_at_once_counts_or_none(self, agent):
+        tallies = {(agent.pk, minute(NOON) + number): tally(0.1) for number in range(900)}
+        tallies[agent.pk, minute(NOON) + 899].calls = -1
+        with pytest.raises(IntegrityError), transaction.atomic():
+            measures.write(tallies)
 
         assert not AgentMeasure.objects.exists()
 

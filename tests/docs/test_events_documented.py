@@ -20,7 +20,7 @@ DOCUMENT = (ROOT / "docs" / "events.md").read_text()
 FOLDERS = ("orchestra", "agents", "workflows", "monitoring")
 ONLY_WORDS = {"sentences.py", "phrases.py"}
 NAME = re.compile(r"(?:[A-Z][a-z]+){2,}")
-IRREGULAR = {"Broken", "Came", "Given", "Lost", "Put", "Reset", "Sent", "Undone", "Went", "Withdrawn"}
+IRREGULAR = {"Broken", "Came", "Given", "Lost", "Made", "Put", "Reset", "Sent", "Undone", "Went", "Withdrawn"}
 
 
 def section(title: str) -> list[list[str]]:

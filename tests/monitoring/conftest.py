@@ -13,6 +13,7 @@ import pytest
 from django.db import connection
 
 from orchestra.kernel.models import User
+from tests.agents.conftest import make_agent  # noqa: F401  used as a fixture
 from tests.monitoring.websocket import WebSocket
 from tests.workflows.customer_service.conftest import escalated, play, receive, service  # noqa: F401  used as fixtures
 

@@ -14,6 +14,7 @@ from agents.outcomes import Failed
 from monitoring.now import Now
 from orchestra.kernel import pulses
 from orchestra.kernel.events import Ref
+from tests.monitoring.alerts_made import alert, condition, silence
 from tests.monitoring.happenings import ADA, ENGINE, INQUIRY, happened
 from tests.silent_writes import arranged
 from workflows.customer_service.models import Inquiry
@@ -39,13 +40,15 @@ def now(operator):
 
 
 def tile(now, name):
-    return dict(zip(["reviews", "overdue", "failed", "dead", "breakers"], now().tiles, strict=True))[name]
+    """The tile of that name; those that are always there come first, in their order."""
+    names = ["reviews", "alerts", "overdue", "failed", "dead", "breakers"]
+    return dict(zip([*names, *(tile.name for tile in now().tiles[len(names) :])], now().tiles, strict=True))[name]
 
 
 def rows_behind(browser, address):
     """How many rows the list at ``address`` shows."""
     page = browser.get(address).content.decode()
-    return len(re.findall(r'id="(?:row|run|agent|event)-\d+"', page))
+    return len(re.findall(r'id="(?:row|run|agent|event|alert)-\d+"', page))
 
 
 def open_breaker(name="billing-1"):
@@ -210,7 +213,7 @@ def test_it_says_when_no_worker_is_running(olga, receive):
     assert "No worker is running" not in pulses_alive
 
 
-@pytest.mark.parametrize("region", ["now-needs", "now-flow", "now-strain", "now-changes", "now-running"])
+@pytest.mark.parametrize("region", ["now-needs", "now-flow", "now-strain", "now-changes", "now-running", "now-alerts"])
 def test_each_part_can_be_fetched_alone(olga, escalated, region):
     escalated()
 
@@ -232,7 +235,7 @@ def test_it_takes_the_same_queries_however_much_there_is(olga, escalated, play, 
         olga.get("/")
 
     assert len(many) <= len(few) + 1  # the detail of what changed
-    assert len(many) <= 40
+    assert len(many) <= 44
 
 
 def test_runs_that_failed_in_the_hour_are_counted(now, receive, play):
@@ -241,3 +244,54 @@ def test_runs_that_failed_in_the_hour_are_counted(now, receive, play):
     receive(body="goes on")
 
     assert (now().failed.value, now().failed_share) == (1, 0.5)
+
+
+def test_alerts_that_fire_and_that_nobody_has_acknowledged_are_counted(now, olga):
+    alert("billing-1", severity="critical")
+    alert("billing-2", acknowledged_at=timezone.now(), acknowledged_until=timezone.now() + timedelta(hours=1))
+    alert("billing-3", status="pending")
+
+    firing = tile(now, "alerts")
+
+    assert (firing.count, firing.tone) == (1, "failed")
+    assert "billing-1" in firing.note
+    assert rows_behind(olga, firing.url) == 1
+
+
+def test_what_fires_stands_on_the_first_page_with_its_value_and_its_limit(olga, receive):
+    receive()
+    alert("billing-1")
+
+    page = olga.get("/", headers={"X-Regions": "now-alerts"}).content.decode()
+
+    assert "billing-1" in page
+    assert "8.2 s" in page
+    assert "firing" in page
+
+
+def test_what_is_resolved_does_not(olga, receive):
+    receive()
+    alert("billing-1", status="resolved")
+
+    assert "billing-1" not in olga.get("/", headers={"X-Regions": "now-alerts"}).content.decode()
+
+
+def test_a_silence_that_ends_soon_is_warned_of(olga, receive):
+    receive()
+    alert("billing-1")
+    silence(condition("agent", "=", "billing-1"), ends_at=timezone.now() + timedelta(minutes=10))
+
+    assert "billing-1" in olga.get("/", headers={"X-Regions": "silences-ending"}).content.decode()
+
+
+def test_the_wall_board_shows_the_same_without_the_frame(olga, viewer, as_, receive):
+    receive()
+    alert("billing-1")
+
+    page = as_(viewer).get("/wall/").content.decode()
+
+    parts = ("now-needs", "now-flow", "now-strain", "now-alerts", "now-changes")
+    assert [part for part in parts if f'id="{part}"' not in page] == []
+    assert "billing-1" in page
+    assert 'class="bar' not in page
+    assert olga.get("/wall/", headers={"X-Regions": "now-flow"}).content.decode().count("data-region") == 1

@@ -1,6 +1,6 @@
 """The pages of silences, through a browser without JavaScript."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -33,7 +33,7 @@ def local(moment):
 
 
 def test_each_says_author_reason_end_and_what_it_hides_now(as_, viewer):
-    hidden = alert("billing-1")
+    alert("billing-1")
     for number in range(5):
         alert(f"billing-more-{number}", subject_id=str(10 + number))
     alert("support-1", subject_id="2")
@@ -44,7 +44,6 @@ def test_each_says_author_reason_end_and_what_it_hides_now(as_, viewer):
 
     assert "agent starts with billing" in shown and "New server" in shown and "Olga" in shown and "Bob" in shown
     assert "<strong>6</strong>" in shown and "and 3 more" in shown and "nothing that is open" in shown
-    assert f'href="/alerts/{hidden.pk}/"' not in shown or "billing-1" in shown
 
 
 def test_those_that_have_ended_are_a_filter_away(as_, viewer):
@@ -198,6 +197,6 @@ def test_before_an_end_that_lets_an_alert_through_pages_warn(as_, viewer):
 def test_until_tomorrow_is_eight_o_clock_by_the_settings(settings):
     settings.TIME_ZONE = "Europe/Berlin"
     with timezone.override("Europe/Berlin"):
-        late = timezone.datetime.fromisoformat("2026-03-28T22:30:00+00:00")  # the clocks go forward that night
+        late = datetime.fromisoformat("2026-03-28T22:30:00+00:00")  # the clocks go forward that night
 
         assert lasting.end_of("tomorrow", late).isoformat() == "2026-03-29T08:00:00+02:00"

@@ -102,6 +102,7 @@ def _queue_page(request: PageRequest, shown: TaskQueue, form: QueueForm) -> Http
         "panels": lambda: fragments.panels("queue", shown, request),
         "panels_id": "queue-panels",
         "panel_topics": f"queue:{shown.pk}",
+        "panels_every": fragments.PANELS_EVERY_S,
     }
     return fragments.render(request, "workflows/queue.html", context, regions=QUEUE_REGIONS)
 

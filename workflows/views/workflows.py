@@ -88,6 +88,7 @@ def workflow(request: PageRequest, name: str, number: int | None = None) -> Http
         "panels": lambda: fragments.panels("workflow", version.workflow, request),
         "panels_id": "workflow-panels",
         "panel_topics": f"workflow:{version.workflow_id}",
+        "panels_every": fragments.PANELS_EVERY_S,
     }
     return fragments.render(request, "workflows/workflow.html", context, regions=REGIONS)
 

@@ -12,14 +12,14 @@ from agents.pool_history import SAMPLE_S
 from monitoring.advice.rules.pools import IDLE, PoolFacts, Stretch
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MOST_POOLS, MOST_QUIET = 500, 50
+MOST_POOLS, MOST_QUIET = 500, 20
 
 
 def read(now: datetime) -> list[PoolFacts]:
     """All pools with their last hour; of those that were quiet in it, also the last day, which is many samples."""
     pools = list(Pool.objects.order_by("pk")[:MOST_POOLS])
     hours = _stretches([pool.pk for pool in pools], now, HOUR)
-    quiet = [pool.pk for pool in pools if (seen := hours.get(pool.pk)) and (seen.utilisation or 0) <= IDLE]
+    quiet = [pool.pk for pool in pools if _could_shrink(pool, hours.get(pool.pk))]
     days = _stretches(quiet[:MOST_QUIET], now, DAY)
     return [
         PoolFacts(
@@ -36,6 +36,12 @@ def read(now: datetime) -> list[PoolFacts]:
         )
         for pool in pools
     ]
+
+
+def _could_shrink(pool: Pool, hour: Stretch | None) -> bool:
+    """Whether it is worth reading its day: it was quiet, and always has more than one member."""
+    kept = pool.min_size if pool.autoscales else pool.target
+    return kept > 1 and hour is not None and (hour.utilisation or 0.0) <= IDLE
 
 
 def _stretches(pools: Collection[int], now: datetime, length: timedelta) -> dict[int, Stretch]:

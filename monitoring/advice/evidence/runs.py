@@ -25,7 +25,7 @@ from workflows.definition import Definition, StepSpec, is_undo, step_of
 from workflows.models import Run, RunStatus, Step, StepStatus, WorkflowVersion
 
 LOOKED_BACK = timedelta(days=7)
-MOST_RUNS, MOST_WORKFLOWS, RUNS_EACH, MOST_STEPS, CALLS_EACH = 5_000, 30, 100, 40_000, 2_000
+MOST_RUNS, MOST_WORKFLOWS, RUNS_EACH, MOST_STEPS, CALLS_EACH = 5_000, 30, 100, 20_000, 2_000
 MOST_POOLS = 500
 AT_THE_LIMIT = 0.98
 """A failed try that lasted so much of its time limit ran into it."""

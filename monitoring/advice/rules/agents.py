@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitoring.advice.advised import Action, Advice, Evidence, Subject, counted
+from monitoring.advice.advised import Action, Advice, Evidence, Subject, counted, times
 
 FAILING, UNUSED = "failing_agent", "unused_agent"
 LEAST_CALLS = 20
@@ -50,7 +50,7 @@ def advise_failing(agent: FailingFacts) -> Iterator[Advice]:
         return
     is_useless = share >= FAILS_ALWAYS
     status, does = ("disabled", "Disable it") if is_useless else ("draining", "Drain it")
-    opened = f", and its breaker opened {counted(agent.openings, 'time')}" if agent.openings else ""
+    opened = f", and its breaker opened {times(agent.openings)}" if agent.openings else ""
     others = counted(agent.substitutes, "other healthy agent")
     yield Advice(
         FAILING,

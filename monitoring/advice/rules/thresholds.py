@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from monitoring.advice.advised import Action, Advice, Evidence, Subject, counted
+from monitoring.advice.advised import Action, Advice, Evidence, Subject, times
 from orchestra.kernel.wording import duration, percent
 
 FLAPPING = "flapping_threshold"
@@ -47,7 +47,7 @@ def advise(threshold: ThresholdFacts) -> Iterator[Advice]:
     yield Advice(
         FLAPPING,
         Subject("threshold", str(threshold.id), threshold.name),
-        f"{threshold.name} only flaps: in the last week it fired {counted(threshold.fired, 'time')}, "
+        f"{threshold.name} only flaps: in the last week it fired {times(threshold.fired)}, "
         f"{percent(share)} of these were over within {duration(SHORT_S)}, and nobody acknowledged one. "
         f"Let it fire after {duration(for_s)} instead of {duration(threshold.for_s)}.",
         weight=float(threshold.fired),

@@ -97,11 +97,10 @@ def fault_of(url: str) -> str:
         known = ", ".join(f"{one}://" for one in sorted({*FIXED, *HOSTED}))
         return f"Give the address of one of these services: {known}; for anything else use a signed webhook."
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        host = urlsplit(url).hostname or ""
     except ValueError:
         return "This is not an address; compare it with the service's page at appriseit.com."
-    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+    for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):  # apprise reads them after a # as well
         if name.lower() not in PARAMETERS:
             return f"Leave the parameter {name[:50]} out; only {', '.join(sorted(PARAMETERS))} are taken."
     if scheme == "zulip" and "." in host:

@@ -24,6 +24,8 @@ NAMES = (
     "dispatch",
     "live",
     "live-writes",
+    "monitor",
+    "preview",
 )
 WRITERS = ("web-writes", "live-writes")  # processes of other benchmarks
 WITHOUT_DATABASE = ("allocation", "dispatch")

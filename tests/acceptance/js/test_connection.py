@@ -8,9 +8,9 @@ pytestmark = pytest.mark.browser
 REGION = '<section id="steps" data-region data-topics="run:7 agent"><b>one</b></section>'
 
 
-def test_it_says_where_the_page_stands_and_what_it_shows(stage):
+def test_it_says_where_the_page_stands_what_it_shows_and_what_everybody_is_told_of(stage):
     stage.greeted(REGION, since=41)
-    assert stage.query() == {"since": ["41"], "topic": ["agent", "run:7"]}
+    assert stage.query() == {"since": ["41"], "topic": ["agent", "inquiry", "notification", "run:7"]}
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1013, 4400, 4408])
@@ -57,7 +57,8 @@ def test_new_regions_are_subscribed_to(stage):
     stage.greeted(REGION)
     stage.content = REGION.replace("run:7", "run:8")
     stage.hear("changed", 1, "run:7")
-    assert stage.eventually(lambda: '{"type":"subscribe","topics":["agent","run:8"]}' in stage.said)
+    subscribed = '{"type":"subscribe","topics":["agent","inquiry","notification","run:8"]}'
+    assert stage.eventually(lambda: subscribed in stage.said)
 
 
 def test_where_sockets_are_blocked_the_page_asks_every_five_seconds(stage):

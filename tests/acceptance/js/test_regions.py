@@ -45,6 +45,21 @@ def test_a_thousand_frames_cost_at_most_two_requests_a_second(stage):
     assert 1 <= len(stage.asked) <= 5
 
 
+def test_a_region_that_nobody_tells_of_comes_by_the_clock_but_not_while_updates_are_paused(stage):
+    def content(word: str) -> str:
+        return region(f"<b>{word}</b>", topics="").replace("data-region", 'data-region data-every="2"')
+
+    page = stage.greeted(content("one") + region("told", "other"))
+    stage.content = content("two")
+    expect(page.locator("#steps")).to_have_text("two", timeout=20_000)
+
+    page.evaluate("document.getElementById('live-state').click()")
+    stage.content = content("three")
+    page.wait_for_timeout(4_000)
+    expect(page.locator("#steps")).to_have_text("two")
+    assert set(stage.asked) == {"steps"}
+
+
 def test_a_region_that_rests_comes_after_the_others(stage):
     def content(word: str) -> str:
         costly = region(f"<b>{word}</b>").replace("data-region", 'data-region data-rest="4"')

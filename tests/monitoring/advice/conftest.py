@@ -11,6 +11,7 @@ from agents import fleet, health, measures, pools
 from agents.health import Result
 from agents.models import Agent, AgentHealth, Pool, PoolSample
 from agents.outcomes import Fault
+from monitoring.models import Alert, AlertStatus, Threshold
 from orchestra.kernel import events
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
@@ -137,3 +138,28 @@ def arrange_tries(runs: list[Run], step: str, *, each_s: float) -> None:
 
 def failed(runs: list[Run]) -> int:
     return Run.objects.filter(pk__in=[run.pk for run in runs], status=RunStatus.FAILED).count()
+
+
+def alerted(threshold: Threshold, *seconds: float, **values: Any) -> None:
+    """Alerts of it that fired for so long each, some hours ago."""
+    now = timezone.now()
+    with arranged():
+        for index, length in enumerate(seconds):
+            fired = now - timedelta(hours=index + 2)
+            row = {
+                "threshold": threshold,
+                "threshold_version": threshold.version,
+                "name": threshold.name,
+                "metric": threshold.metric,
+                "severity": "warning",
+                "subject_kind": "agent",
+                "subject_id": str(index),
+                "status": AlertStatus.RESOLVED,
+                "since": fired + timedelta(seconds=length),
+                "began_at": fired,
+                "fired_at": fired,
+                "resolved_at": fired + timedelta(seconds=length),
+                "seen_at": fired,
+                "limit": 5.0,
+            }
+            Alert.objects.create(**row | values)

@@ -13,12 +13,13 @@ from agents.outcomes import Failed, Fault
 from monitoring.advice import families
 from monitoring.advice.evidence import runs as runs_seen
 from monitoring.alerting import thresholds
-from monitoring.models import Alert, AlertStatus
+from monitoring.models import Alert
 from orchestra.kernel import events
 from tests.monitoring.advice.conftest import (
     ADA,
     SYSTEM,
     aged,
+    alerted,
     arrange_times,
     arrange_tries,
     called,
@@ -322,38 +323,13 @@ def slow(db):
     return thresholds.create({"name": "Slow", "metric": "response_time", "operator": ">", "value": 5}, by=SYSTEM)
 
 
-def alerted(threshold, *seconds, **values):
-    """Alerts of it that fired for so long each, some hours ago."""
-    now = timezone.now()
-    with arranged():
-        for index, length in enumerate(seconds):
-            fired = now - timedelta(hours=index + 2)
-            row = {
-                "threshold": threshold,
-                "threshold_version": threshold.version,
-                "name": threshold.name,
-                "metric": threshold.metric,
-                "severity": "warning",
-                "subject_kind": "agent",
-                "subject_id": str(index),
-                "status": AlertStatus.RESOLVED,
-                "since": fired + timedelta(seconds=length),
-                "began_at": fired,
-                "fired_at": fired,
-                "resolved_at": fired + timedelta(seconds=length),
-                "seen_at": fired,
-                "limit": 5.0,
-            }
-            Alert.objects.create(**row | values)
-
-
 def test_a_threshold_whose_alerts_are_over_in_minutes_should_fire_later(slow):
     alerted(slow, 60, 90, 90, 100, 120)
 
     found = advised("flapping_threshold")["Slow"]
 
     assert after(found) == {"for_s": 210}
-    assert f"/thresholds/{slow.pk}/" in {evidence.url for evidence in found.evidence}
+    assert f"/alerts/thresholds/{slow.pk}/" in {evidence.url for evidence in found.evidence}
 
 
 def test_an_alert_that_came_back_within_its_window_counts_each_time(slow):

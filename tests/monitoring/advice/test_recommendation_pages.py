@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from agents.models import AgentStatus
 from monitoring.advice import recommendations
-from monitoring.models import Recommendation
-from tests.monitoring.advice.conftest import ADA, OLGA, called, sampled
+from monitoring.alerting import thresholds
+from monitoring.models import AgentSample, Recommendation, Tick
+from tests.monitoring.advice.conftest import ADA, OLGA, alerted, called, sampled
 from tests.silent_writes import arranged
 
 pytestmark = pytest.mark.django_db
@@ -250,3 +251,29 @@ def test_the_admin_shows_the_rows_and_changes_none(as_, admin_user, advice):
     assert "bad failed" in text(browser.get("/admin/monitoring/recommendation/"))
     assert browser.get(f"/admin/monitoring/recommendation/{advice.pk}/change/").status_code == 200
     assert browser.get("/admin/monitoring/recommendation/add/").status_code == 403
+
+
+def test_another_pending_time_can_be_tried_over_the_last_week(as_, operator, make_agent):
+    slow = thresholds.create({"name": "Slow", "metric": "response_time", "value": 5, "for_s": 60}, by=ADA)
+    agent = make_agent("writer", "draft")
+    now = int(timezone.now().timestamp()) // 30 * 30
+    breaches = {number for start in range(20, 400, 40) for number in range(start, start + 5)}
+    with arranged():
+        Tick.objects.bulk_create([Tick(at=now - 30 * number, holder="test") for number in range(400)])
+        rows = [
+            {"at": now - 30 * number, "seconds": 9.0 if number in breaches else 1.0, "calls": 1, "timed": 1, "slots": 1}
+            for number in range(400)
+        ]
+        AgentSample.objects.bulk_create([AgentSample(agent=agent, span=30, **row) for row in rows])
+    alerted(slow, *[120] * 6, subject_id=str(agent.pk))
+    recommendations.refresh()
+    row = Recommendation.objects.get(rule="flapping_threshold")
+
+    shown = text(as_(operator).get(f"/recommendations/{row.pk}/try/"))
+
+    saved = row.evidence[-1]
+    assert saved["label"] == "Notifications that it would have saved" and saved["value"] > 0
+    assert 'Times fired</th><td class="number">10</td><td class="number">0</td>' in shown
+    assert f'Notifications</th><td class="number">{saved["value"]}</td><td class="number">0</td>' in shown
+    recommendations.refresh()
+    assert Recommendation.objects.get(pk=row.pk).evidence[-1] == saved

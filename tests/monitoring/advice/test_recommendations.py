@@ -12,10 +12,10 @@ from agents import fleet, pools, resources
 from agents.models import Agent, AgentStatus, Pool, Resource
 from monitoring.advice import actions, recommendations
 from monitoring.alerting import thresholds
-from monitoring.models import AdviceStatus, Alert, AlertStatus, Recommendation, Threshold
+from monitoring.models import AdviceStatus, Recommendation, Threshold
 from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from orchestra.kernel.models import Event
-from tests.monitoring.advice.conftest import ADA, OLGA, SYSTEM, VERA, aged, called, sampled
+from tests.monitoring.advice.conftest import ADA, OLGA, SYSTEM, VERA, aged, alerted, called, sampled
 from tests.silent_writes import arranged
 from workflows import definitions
 
@@ -316,26 +316,7 @@ def test_an_unused_resource_and_an_unused_agent_are_disabled(make_agent):
 
 def test_a_flapping_threshold_fires_later_from_then_on(db):
     slow = thresholds.create({"name": "Slow", "metric": "response_time", "operator": ">", "value": 5}, by=SYSTEM)
-    now = timezone.now()
-    with arranged():
-        for number in range(6):
-            fired, over = now - timedelta(hours=number + 2), now - timedelta(hours=number + 2, minutes=-2)
-            Alert.objects.create(
-                threshold=slow,
-                threshold_version=slow.version,
-                name=slow.name,
-                metric=slow.metric,
-                severity="warning",
-                subject_kind="agent",
-                subject_id=str(number),
-                status=AlertStatus.RESOLVED,
-                since=over,
-                began_at=fired,
-                fired_at=fired,
-                resolved_at=over,
-                seen_at=over,
-                limit=5,
-            )
+    alerted(slow, *[120] * 6)
     recommendations.refresh()
 
     recommendations.apply(Recommendation.objects.get().pk, by=OLGA)
@@ -416,3 +397,17 @@ def test_of_two_who_look_at_once_one_makes_it(failing):
 
     assert sorted(made) == [0, 1]
     assert len(told("RecommendationMade")) == 1
+
+
+def test_rules_that_fail_do_not_keep_the_others_from_theirs(failing, monkeypatch):
+    def break_down(_now):
+        raise ZeroDivisionError
+
+    pools_family, *others = recommendations.FAMILIES
+    broken = type(pools_family)(pools_family.name, pools_family.rules, break_down)
+    monkeypatch.setattr(recommendations, "FAMILIES", (broken, *others))
+
+    with pytest.raises(ZeroDivisionError):
+        recommendations.refresh()
+
+    assert Recommendation.objects.get().subject_label == "bad"

@@ -249,7 +249,8 @@ def test_many_are_skipped_if_resolved_and_refused_if_somebody_else_s():
 def test_many_are_resolved_for_one_reason():
     fires, over = many(3), alert("b", subject_id="b", status="resolved")
 
-    tally = alerts.resolve_many(Selection(AlertList({}), tuple(row.pk for row in [*fires, over])), by=OLGA, reason="Moved")
+    chosen = Selection(AlertList({}), tuple(row.pk for row in [*fires, over]))
+    tally = alerts.resolve_many(chosen, by=OLGA, reason="Moved")
 
     assert tally.sentence == "3 resolved, 1 skipped."
     assert {again(row).resolve_reason for row in fires} == {"Moved"}

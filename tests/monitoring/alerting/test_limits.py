@@ -5,7 +5,7 @@ import math
 import pytest
 
 from monitoring.alerting import limit_words, limits
-from monitoring.metrics.catalogue import METRICS
+from monitoring.metrics.catalogue import METRICS, SCOPES
 from monitoring.models import NoData, Operator, ScopeKind, Severity, Threshold
 
 GOOD = {"metric": "response_time", "value": 5}
@@ -130,7 +130,7 @@ def test_a_length_of_time_is_read_as_it_was_said(seconds):
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_every_metric_can_be_looked_at_everywhere_and_at_each_of_its_scopes(metric):
-    for kind in limits.SCOPES[metric.kind]:
+    for kind in SCOPES[metric.kind]:
         scope = {kind: True if kind == "all" else "x"}
         assert limits.faults_of({"metric": metric.name, "scope": scope, "value": 0.5}) == []
 

@@ -252,7 +252,7 @@ def trace(rule: Rule, seen: list[tuple[int, float | None]], state: State | None 
 
 def stored(state: State | None) -> State | None:
     """As a row of the database gives it back."""
-    kept = None if state is None else json.loads(json.dumps({name: getattr(state, name) for name in State.__slots__}))
+    kept = None if state is None else json.loads(json.dumps(state._asdict()))
     return None if kept is None else State(**kept | {"changes": tuple(kept["changes"])})
 
 

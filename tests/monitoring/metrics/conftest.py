@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from monitoring.models import AgentSample, Gauge, GaugeSample, Span
-from tests.agents.conftest import make_agent  # noqa: F401  used as a fixture
-from tests.workflows.conftest import begin, publish, script, worker  # noqa: F401  likewise
+from tests.workflows.conftest import begin, publish, script, worker  # noqa: F401  used as fixtures
 
 
 @pytest.fixture

@@ -296,6 +296,18 @@ class TestCost:
             collector.collect(clock(NOON + 30 * number))
         return len(captured)
 
+    def test_of_the_measures_only_the_last_minutes_are_read(self, agent, collector, plans_by_index):
+        called(agent, NOON, 1.0)
+        with CaptureQueriesContext(connection) as captured:
+            collector.collect(clock(NOON))
+        (asked,) = [each["sql"] for each in captured if "FROM agents_agentmeasure" in each["sql"]]
+        explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+        with connection.cursor() as cursor:
+            cursor.execute(explain + asked)
+            plan = " ".join(str(row) for row in cursor.fetchall())
+
+        assert "measure_age" in plan, plan
+
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_that_collect_at_once_one_writes(make_agent):

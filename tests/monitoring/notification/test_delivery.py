@@ -35,7 +35,7 @@ def queued(webhook: Channel) -> Callable[..., Notification]:
     """A notification that is due, through the channel to the server on loopback."""
 
     def make(**columns: Any) -> Notification:
-        due = {"status": "queued", "due_at": timezone.now(), "channel": webhook, "body": "It is slow.", **columns}
+        due = {"status": "queued", "due_at": timezone.now(), "channel_id": webhook.pk, "body": "It is slow.", **columns}
         return alerts_made.notification(alerts_made.alert(), "Hook", **due)
 
     return make

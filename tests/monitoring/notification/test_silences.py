@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring.models import Silence
-from monitoring.notification import silences
+from monitoring.notification import silences, silencing
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from orchestra.kernel.models import Event, Role
@@ -31,7 +31,7 @@ def faults(excinfo):
 def test_a_silence_keeps_who_made_it_why_and_until_when(operator):
     by = Actor("person", str(operator.pk), "Olga", role=Role.OPERATOR)
 
-    made = silences.create(given(reason="  Maintenance "), by=by)
+    made = silencing.create(given(reason="  Maintenance "), by=by)
 
     assert (made.author, made.author_user, made.reason) == ("Olga", operator, "Maintenance")
     assert silences.state_of(made, timezone.now()) == silences.ACTIVE
@@ -41,7 +41,7 @@ def test_a_silence_keeps_who_made_it_why_and_until_when(operator):
 
 
 def test_one_that_would_begin_in_the_past_begins_now():
-    made = silences.create(given(starts_at=timezone.now() - 5 * HOUR), by=Actor.system("test"))
+    made = silencing.create(given(starts_at=timezone.now() - 5 * HOUR), by=Actor.system("test"))
 
     assert timezone.now() - made.starts_at < MINUTE
 
@@ -66,7 +66,7 @@ def test_bad_silences_are_refused_beside_the_field(changes, path, says):
     moved = {name: now + value if isinstance(value, timedelta) else value for name, value in changes.items()}
 
     with pytest.raises(Invalid) as refused:
-        silences.create(given(**moved), by=OLGA)
+        silencing.create(given(**moved), by=OLGA)
 
     assert says in faults(refused)[path]
     assert not Silence.objects.exists()
@@ -77,28 +77,28 @@ def test_viewers_may_not_silence():
     made = silence()
 
     for verb in (
-        lambda: silences.create(given(), by=vera),
-        lambda: silences.change(made.pk, {}, by=vera),
-        lambda: silences.end(made.pk, by=vera),
+        lambda: silencing.create(given(), by=vera),
+        lambda: silencing.change(made.pk, {}, by=vera),
+        lambda: silencing.end(made.pk, by=vera),
     ):
         with pytest.raises(Forbidden):
             verb()
 
 
 def test_only_so_many_may_be_open_at_a_time(monkeypatch):
-    monkeypatch.setattr(silences, "MOST_OPEN", 1)
+    monkeypatch.setattr(silencing, "MOST_OPEN", 1)
     silence(ends_at=timezone.now())
-    silences.create(given(), by=OLGA)
+    silencing.create(given(), by=OLGA)
 
     with pytest.raises(Conflict, match="end some"):
-        silences.create(given(), by=OLGA)
+        silencing.create(given(), by=OLGA)
 
 
 def test_extending_one_lets_it_be_warned_of_again_and_says_what_changed():
     made = silence(warned_at=timezone.now())
     later = timezone.now() + 5 * HOUR
 
-    changed = silences.change(made.pk, {"ends_at": later}, by=OLGA)
+    changed = silencing.change(made.pk, {"ends_at": later}, by=OLGA)
 
     assert (changed.ends_at, changed.warned_at) == (later, None)
     told = last_event("SilenceChanged")
@@ -108,7 +108,7 @@ def test_extending_one_lets_it_be_warned_of_again_and_says_what_changed():
 def test_a_change_of_nothing_is_not_recorded_and_keeps_the_warning():
     made = silence(warned_at=timezone.now())
 
-    changed = silences.change(made.pk, {"reason": made.reason, "ends_at": made.ends_at}, by=OLGA)
+    changed = silencing.change(made.pk, {"reason": made.reason, "ends_at": made.ends_at}, by=OLGA)
 
     assert changed.warned_at is not None
     assert not Event.objects.filter(action="SilenceChanged").exists()
@@ -117,7 +117,7 @@ def test_a_change_of_nothing_is_not_recorded_and_keeps_the_warning():
 def test_what_has_begun_keeps_its_beginning():
     made = silence()
 
-    changed = silences.change(made.pk, {"starts_at": timezone.now() + MINUTE, "reason": "Longer"}, by=OLGA)
+    changed = silencing.change(made.pk, {"starts_at": timezone.now() + MINUTE, "reason": "Longer"}, by=OLGA)
 
     assert changed.starts_at == made.starts_at
 
@@ -126,7 +126,7 @@ def test_a_change_is_checked_as_a_whole():
     made = silence()
 
     with pytest.raises(Invalid) as refused:
-        silences.change(made.pk, {"ends_at": timezone.now() - MINUTE}, by=OLGA)
+        silencing.change(made.pk, {"ends_at": timezone.now() - MINUTE}, by=OLGA)
 
     assert "past" in faults(refused)["ends_at"]
 
@@ -134,7 +134,7 @@ def test_a_change_is_checked_as_a_whole():
 def test_ending_one_keeps_it_with_who_ended_it():
     made = silence()
 
-    ended = silences.end(made.pk, by=OLGA, reason="Done early")
+    ended = silencing.end(made.pk, by=OLGA, reason="Done early")
 
     assert silences.state_of(ended, timezone.now()) == silences.ENDED
     kept = Silence.objects.get()
@@ -147,7 +147,7 @@ def test_one_that_has_not_begun_never_does_after_its_end():
     made = silence(starts_at=now + HOUR, ends_at=now + 2 * HOUR)
     assert silences.state_of(made, now) == silences.SCHEDULED
 
-    silences.end(made.pk, by=OLGA)
+    silencing.end(made.pk, by=OLGA)
 
     assert not Silence.objects.filter(silences.in_state(silences.SCHEDULED, timezone.now())).exists()
     assert Silence.objects.filter(silences.in_state(silences.ENDED, timezone.now())).exists()
@@ -156,14 +156,14 @@ def test_one_that_has_not_begun_never_does_after_its_end():
 def test_an_ended_one_can_neither_be_changed_nor_ended_again():
     made = silence(ends_at=timezone.now() - MINUTE, starts_at=timezone.now() - HOUR, ended_by="Ada")
 
-    for verb in (lambda: silences.change(made.pk, {}, by=OLGA), lambda: silences.end(made.pk, by=OLGA)):
+    for verb in (lambda: silencing.change(made.pk, {}, by=OLGA), lambda: silencing.end(made.pk, by=OLGA)):
         with pytest.raises(Conflict, match="ended, by Ada; make a new one"):
             verb()
 
 
 def test_one_that_is_not_there_is_not_found():
     with pytest.raises(NotFound):
-        silences.end(1, by=OLGA)
+        silencing.end(1, by=OLGA)
 
 
 def test_what_a_silence_hides_is_open_and_fits_all_conditions():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitoring.alerting import distance
+from monitoring.alerting.standings import PRESENT_S
 from monitoring.metrics import readings
 from monitoring.metrics.catalogue import METRICS, TICK_S
 from monitoring.metrics.readings import Scope, Subject
@@ -17,7 +18,6 @@ from orchestra.kernel.looks import FAILED, SUCCEEDED
 
 LENGTH = timedelta(days=7)
 MOST_POINTS = 168
-PRESENT_S = 4 * TICK_S
 MOST_OFFERED = 200
 
 
@@ -81,7 +81,11 @@ def chart(
 def _limits(rule: Mapping[str, Any], factor: float | None) -> list[Limit]:
     named = {"value": ("limit", FAILED), "recovery_value": ("recovers at", SUCCEEDED)}
     if factor is not None:
-        return [Limit(label, rule[name], tone, f"id_{name}", factor) for name, (label, tone) in named.items()]
+        carried = {"value": "id_recovery_value"}
+        return [
+            Limit(label, rule[name], tone, f"id_{name}", factor, carried.get(name, ""))
+            for name, (label, tone) in named.items()
+        ]
     shown = ["value"] if rule["recovery_value"] == rule["value"] else list(named)
     return [Limit(*(named[name][0], rule[name], named[name][1])) for name in shown]
 
