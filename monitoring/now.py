@@ -92,8 +92,8 @@ class Now:
 
     @cached_property
     def is_fresh(self) -> bool:
-        """Whether nothing has ever come in."""
-        return not (Inquiry.objects.exists() or Run.objects.exists())
+        """Whether nothing has ever come in, and nothing fires either."""
+        return not (Inquiry.objects.exists() or Run.objects.exists() or self.alerts)
 
     @cached_property
     def has_agents(self) -> bool:

@@ -62,6 +62,7 @@ pages: list[URLPattern | URLResolver] = [
     path("alerts/bulk/", alerts.act_on_alerts, name="alerts-bulk"),
     path("alerts/<int:pk>/", alerts.alert, name="alert"),
     path("alerts/<int:pk>/acknowledge/", alerts.acknowledge, name="alert-acknowledge"),
+    path("alerts/<int:pk>/extend/", alerts.extend, name="alert-extend"),
     path("alerts/<int:pk>/unacknowledge/", alerts.unacknowledge, name="alert-unacknowledge"),
     path("alerts/<int:pk>/assign/", alerts.assign, name="alert-assign"),
     path("alerts/<int:pk>/note/", alerts.note, name="alert-note"),

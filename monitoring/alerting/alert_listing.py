@@ -4,7 +4,7 @@ What is open is read whole by its status and put in order: what fires first, the
 resolved only grows, so any list with that in it has the newest first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from agents.models import Agent, Pool
 from monitoring.metrics.catalogue import METRICS
 from monitoring.models import Alert, AlertStatus, Severity
 from monitoring.notification import silences
@@ -32,6 +33,7 @@ FLAGS = (
     ("silenced", "silenced"),
     ("flapping", "flapping"),
 )
+NUMBERED: Mapping[str, Any] = {"agent": Agent, "pool": Pool}
 MOST_LABEL = 100
 
 
@@ -44,23 +46,28 @@ def _of_flag(flag: str) -> Q:
     if flag == "flapping":
         return Q(flapping=True)
     if flag == "silenced":
-        hidden = silences.hidden(silences.active(now))
-        return Q(pk__in={alert.pk for alerts in hidden.values() for alert in alerts})
+        return silences.silenced(now)
     acknowledged = Q(acknowledged_until__gt=now)
     return acknowledged if flag == "acknowledged" else Q(acknowledged_until=None) | Q(acknowledged_until__lte=now)
 
 
 @dataclass(frozen=True, slots=True)
 class OfSubject:
-    """Filters by what an alert is about: its number (agents, pools) or its name."""
+    """Filters by what an alert is about: its number (agents, pools) or its name.
+
+    Agents and pools are looked up by name, since alerts are found by number at once; one that is gone by what it was.
+    """
 
     kind: str
 
     def condition(self, text: str) -> Q:
-        is_number = self.kind in {"agent", "pool"} and number_in(text) is not None
-        if self.kind in {"queue", "workflow"} or is_number:
-            return Q(subject_kind=self.kind, subject_id=text.lstrip("#") if is_number else text)
-        return Q(subject_kind=self.kind, subject_label=text)
+        about, model = Q(subject_kind=self.kind), NUMBERED.get(self.kind)
+        if model is None:
+            return about & Q(subject_id=text)
+        if (number := number_in(text)) is not None:
+            return about & Q(subject_id=str(number))
+        known = [str(pk) for pk in model.objects.filter(name=text).values_list("pk", flat=True)]
+        return about & (Q(subject_id__in=known) if known else Q(subject_label=text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,8 @@ class AlertList(AllAlerts):
         resolved = [chip for chip in self.chips("status", counted=False) if chip.label == AlertStatus.RESOLVED]
         shown = [replace(chip, url=self.link(status="")) if chip.label == OPEN else chip for chip in statuses]
         severities = self._finding("severity")
-        return [*shown, *resolved, *(severities if len(severities) > 1 else ()), *self._finding("flag")]
+        flags = [] if self.ordering == ("-id",) else self._finding("flag")  # of what is open; the rest only grows
+        return [*shown, *resolved, *(severities if len(severities) > 1 else ()), *flags]
 
     def _finding(self, name: str) -> list[Chip]:
         return [chip for chip in self.chips(name) if chip.current or chip.count]

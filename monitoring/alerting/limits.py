@@ -46,9 +46,14 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "no_data": ("keep", "no_data", "alert", "ok"),
     "severity": ("info", "warning", "critical"),
 }
-LONGEST_S = 30 * 86_400
-DURATIONS: Mapping[str, int] = {"for_s": 0, "keep_firing_s": 0, "no_data_after_s": TICK_S, "flap_window_s": 60}
-"""Times in seconds, each with the least it may be; all may be at most 30 days."""
+_MONTH, _DAY, _HOURS = (30 * 86_400, "30 days"), (86_400, "24 hours"), (6 * 3_600, "6 hours")
+DURATIONS: Mapping[str, tuple[int, tuple[int, str]]] = {
+    "for_s": (0, _MONTH),
+    "keep_firing_s": (0, _MONTH),
+    "no_data_after_s": (TICK_S, _HOURS),
+    "flap_window_s": (60, _DAY),
+}
+"""Times in seconds, each with the least and the most it may be: so far back each tick has to know values, alerts."""
 FEWEST_CHANGES, MOST_CHANGES = 2, 1_000
 LARGEST = 1e18
 LONGEST_NAME, LONGEST_WORD, LONGEST_INSTRUCTION = 100, 100, 5_000
@@ -208,10 +213,10 @@ def _number_fault(given: Any, *, is_share: bool) -> str:
 
 def _faults_of_times(whole: Mapping[str, Any]) -> Found:
     found = []
-    for name, least in DURATIONS.items():
+    for name, (least, (most, in_words)) in DURATIONS.items():
         given = whole[name]
-        if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= LONGEST_S:
-            found.append((name, f"Give whole seconds from {least} to {LONGEST_S:,}, which are 30 days."))
+        if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+            found.append((name, f"Give whole seconds from {least} to {most:,}, which are {in_words}."))
     changes = whole["flap_changes"]
     if isinstance(changes, bool) or not isinstance(changes, int) or not FEWEST_CHANGES <= changes <= MOST_CHANGES:
         found.append(("flap_changes", f"Give a whole number from {FEWEST_CHANGES} to {MOST_CHANGES:,}."))

@@ -14,7 +14,6 @@ from monitoring.notification.groups import NOTHING, Fact, Message
 from monitoring.notification.planning import Planner
 from monitoring.notification.routing import Rules
 
-
 SILENT = (NOTHING, False)
 """What there is to say of an alert that has just begun."""
 

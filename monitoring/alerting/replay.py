@@ -83,14 +83,16 @@ def events(rule: Rule, series: Sequence[Sample], moments: Moments, *, known_sinc
     """What happens to the alerts of one subject, which exists since ``known_since``, at ``moments``."""
     state: State | None = None
     number = seen = 0
-    count, begins, counts_s = len(series), rule.begins, rule.no_data_after_s + machine.ROUNDING_S
-    quiet_when_lost = not begins(None)
+    count, compare, limit = len(series), machine.COMPARE[rule.operator], rule.value
+    counts_s, quiet_when_lost = rule.no_data_after_s + machine.ROUNDING_S, not rule.begins(None)
     value: float | None = None
     for at in moments.evaluated:
         while seen < count and series[seen][AT] <= at:
             seen += 1
         if seen and (sample := series[seen - 1])[AT] >= at - counts_s:
             value = sample[VALUE]
+            if state is None and value is not None and not compare(value, limit):
+                continue
         else:
             value = None
             if state is None and quiet_when_lost:
@@ -100,7 +102,7 @@ def events(rule: Rule, series: Sequence[Sample], moments: Moments, *, known_sinc
                 continue
         if state is None or machine.is_forgotten(rule, state, at):
             state = None
-            if not begins(value):
+            if not rule.begins(value):
                 continue
             number += 1
         state, changes = machine.step(rule, state, at, value)

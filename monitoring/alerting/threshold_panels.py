@@ -73,5 +73,3 @@ def _within(row: Threshold, kind: str, identifier: str) -> Scope:
 
 def _metrics(kind: str) -> list[str]:
     return [metric.name for metric in of_kind(kind)]
-
-

@@ -49,14 +49,6 @@ class PreviewIn(TryIn):
     samples = SampleIn(many=True, required=False)
 
 
-class SubjectOut(rest.Serializer):
-    """Whom something is about."""
-
-    kind = serializers.CharField()
-    id = serializers.CharField(allow_blank=True)
-    label = serializers.CharField()
-
-
 class IntervalOut(rest.Serializer):
     """From when until when an alert would have had a status; ``to`` is null while it would have it still."""
 
@@ -68,19 +60,22 @@ class IntervalOut(rest.Serializer):
         return {"from": serializers.DateTimeField(), **super().get_fields()}
 
 
-class NotificationOut(rest.Serializer):
+class PreviewedNotificationOut(rest.Serializer):
     """A message that would have gone through a channel, and the rules that sent it."""
 
     at = serializers.DateTimeField()
     channel = serializers.CharField()
     kind = serializers.ChoiceField(NotificationKind.choices)
-    subjects = serializers.ListField(child=serializers.CharField(), help_text="Labels.")
+    subjects = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
     why = serializers.ListField(child=serializers.CharField())
 
 
-class CourseOut(SubjectOut):
+class PreviewSubjectOut(rest.Serializer):
     """What would have become of one subject."""
 
+    kind = serializers.CharField()
+    id = serializers.CharField(allow_blank=True)
+    name = serializers.CharField()
     samples = serializers.IntegerField()
     fired = serializers.IntegerField(help_text="How often its alert would have fired.")
     firing_s = serializers.FloatField(help_text="For how long altogether.")
@@ -95,10 +90,10 @@ class PreviewOut(rest.Serializer):
     samples = serializers.IntegerField(help_text="How many samples were read.")
     evaluations = serializers.IntegerField()
     intervals = IntervalOut(many=True)
-    notifications = NotificationOut(many=True)
+    notifications = PreviewedNotificationOut(many=True)
     channels = serializers.DictField(child=serializers.IntegerField(), help_text="How many messages each would carry.")
     suppressed = serializers.IntegerField(help_text="Messages that some rule would have held back.")
-    subjects = CourseOut(many=True)
+    subjects = PreviewSubjectOut(many=True)
     chosen = serializers.CharField(help_text="Which subjects of a large fleet were taken; empty: all.")
     truncated = serializers.BooleanField(help_text="Whether intervals or notifications are cut.")
 
@@ -207,7 +202,7 @@ def _course(course: Course, until: float) -> dict[str, Any]:
     return {
         "kind": course.subject.kind,
         "id": course.subject.id,
-        "label": course.subject.label,
+        "name": course.subject.label,
         "samples": course.samples,
         "fired": course.fired,
         "firing_s": sum(firing),

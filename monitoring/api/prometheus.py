@@ -38,12 +38,12 @@ class Metrics(rest.View):
     permission_classes = [OpenOrRole]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        return JSONRenderer(), JSONRenderer.media_type  # of errors; the answer itself chooses by ``Accept``
+        return JSONRenderer(), JSONRenderer.media_type  # of errors; the answer itself is text, whatever is asked for
 
     @extend_schema(exclude=True)
     def get(self, request: rest.ApiRequest) -> HttpResponse:
-        content, content_type = exposition.answer(request.headers.get("Accept", ""))
-        return HttpResponse(content, content_type=content_type, headers={"Cache-Control": "no-store"})
+        headers = {"Cache-Control": "no-store"}
+        return HttpResponse(exposition.answer(), content_type=exposition.CONTENT_TYPE, headers=headers)
 
 
 def is_open_to(request: HttpRequest) -> bool:

@@ -12,13 +12,19 @@ from monitoring.alerting.standings import Standing
 from monitoring.models import ScopeKind, Severity, Threshold
 from orchestra.kernel import rest
 
+_TRUE = {"type": "boolean", "enum": [True]}
 _NAME = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 SCOPE = {
     "description": 'What it looks at: {"all": true} or "all", or one agent, pool, capability, workflow or queue by its '
     "name; agents and pools by their number too.",
     "anyOf": [
         {"type": "string", "enum": ["all"]},
-        {"type": "object", "properties": {"all": {"const": True}}, "required": ["all"], "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {"all": {"type": "boolean", "enum": [True]}},
+            "required": ["all"],
+            "additionalProperties": False,
+        },
         *(
             {"type": "object", "properties": {kind: _NAME}, "required": [kind], "additionalProperties": False}
             for kind in SCOPE_KINDS[1:]
@@ -93,7 +99,7 @@ class RestoreIn(rest.ReasonIn):
     version = serializers.IntegerField(min_value=1)
 
 
-class RuleOut(rest.Serializer):
+class ThresholdRuleOut(rest.Serializer):
     """All that a person can set of a threshold."""
 
     name = serializers.CharField()
@@ -130,7 +136,7 @@ class CurrentOut(rest.Serializer):
     breaches = serializers.BooleanField()
 
 
-class ThresholdOut(RuleOut):
+class ThresholdOut(ThresholdRuleOut):
     """A threshold and how it stands."""
 
     id = serializers.IntegerField()
@@ -159,11 +165,11 @@ class ThresholdOut(RuleOut):
         return super().to_representation(shown)
 
 
-class VersionOut(rest.Serializer):
+class ThresholdVersionOut(rest.Serializer):
     """What a threshold was from ``made_at`` until its next version, and what that changed."""
 
     number = serializers.IntegerField()
-    values = RuleOut()
+    values = ThresholdRuleOut()
     made_by = serializers.CharField()
     made_at = serializers.DateTimeField()
     reason = serializers.CharField()

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from monitoring.alerting import standings, thresholds
 from monitoring.alerting.listing import StandingList
 from monitoring.alerting.versions import VersionList
-from monitoring.api.threshold_shapes import RestoreIn, ThresholdChange, ThresholdIn, ThresholdOut, VersionOut
+from monitoring.api.threshold_shapes import RestoreIn, ThresholdChange, ThresholdIn, ThresholdOut, ThresholdVersionOut
 from monitoring.models import Threshold
 from orchestra.kernel import rest
 
@@ -59,10 +59,10 @@ class ThresholdPage(rest.View):
 
 
 class Versions(rest.View):
-    @rest.describes_list(VersionsOfThreshold, VersionOut)
+    @rest.describes_list(VersionsOfThreshold, ThresholdVersionOut)
     def get(self, request: rest.ApiRequest, pk: int) -> Response:
         rest.found(Threshold.objects.all(), pk=pk)
-        return rest.page_of(request, VersionsOfThreshold, VersionOut, threshold=pk)
+        return rest.page_of(request, VersionsOfThreshold, ThresholdVersionOut, threshold=pk)
 
 
 class Restore(rest.View):

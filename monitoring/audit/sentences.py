@@ -29,7 +29,7 @@ def marked_up(event: Event) -> SafeString:
         *_place(rest, event.target_kind, event.target_id, event.target_label),
         *_place(rest, event.parent_kind, event.parent_id, event.parent_label),
     ]
-    marked = _with_links(rest, sorted(places))
+    marked = _with_links(rest, sorted(places, key=lambda place: (place[0], -place[1])))
     return format_html("<strong>{}</strong>{}", doer, marked) if doer else marked
 
 

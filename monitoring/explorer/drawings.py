@@ -24,13 +24,14 @@ class Part:
 class Drawing:
     """Figures of one unit. With several parts each subject has a chart of its own, else they share one.
 
-    ``limited`` is the metric whose thresholds are drawn.
+    ``limited`` is the metric whose thresholds are drawn; ``how`` says what one sees.
     """
 
     name: str
     title: str
     parts: Sequence[Part]
     limited: str
+    how: str
     shape: str = "line"
 
     @property
@@ -41,14 +42,10 @@ class Drawing:
     def metrics(self) -> list[str]:
         return [part.metric for part in self.parts]
 
-    @property
-    def how(self) -> str:
-        return FIGURES[self.limited if len(self.parts) == 1 else self.parts[0].metric].how
-
 
 def _one(metric: str, tone: str = RUNNING, shape: str = "line") -> Drawing:
-    label = FIGURES[metric].label
-    return Drawing(metric, label, (Part(metric, label, tone),), metric, shape)
+    figure = FIGURES[metric]
+    return Drawing(metric, figure.label, (Part(metric, figure.label, tone),), metric, figure.how, shape)
 
 
 _OF_KIND = {
@@ -56,6 +53,7 @@ _OF_KIND = {
         Drawing(
             "response", "Response",
             (Part("response_p50", "p50"), Part("response_p95", "p95", WAITING)), "response_time",
+            "So long half, and 95 %, of the calls took at most; limits are of the average.",
         ),
         _one("response_time"),
         _one("throughput_per_min"),
@@ -87,10 +85,12 @@ _OF_KIND = {
                 Part("workflow_cancelled", "cancelled", NEUTRAL),
             ),
             "workflow_started",
+            "Runs that began and that ended, by how they ended.",
         ),
         Drawing(
             "durations", "Duration",
             (Part("workflow_duration_p50", "p50"), Part("workflow_duration_p95", "p95", WAITING)), "workflow_duration",
+            "So long half, and 95 %, of the runs took at most, from start to end; limits are of the average.",
         ),
         _one("workflow_failure_rate", FAILED),
         _one("workflow_started_per_min"),

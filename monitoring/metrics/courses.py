@@ -59,7 +59,7 @@ def totals(
 def least_step_s(metrics: Collection[str], since: datetime, now: datetime) -> int:
     """How long the steps from ``since`` on must be at least, by what is still kept of these metrics."""
     least = [readings.least_step_s(since, now)]
-    if any(metric in CALLS | RUNS for metric in metrics):
+    if any(metric in CALLS for metric in metrics):
         least.append(calls.least_step_s(since, now))
     return max(least)
 

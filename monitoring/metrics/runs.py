@@ -25,7 +25,7 @@ _MINUTE = {
 _SECONDS = "(strftime('%%s', {0}) + CAST('0' || substr({0}, 20) AS real))"
 """SQLite's own functions know milliseconds at best; the text has the rest of the second."""
 _TOOK = {
-    "sqlite": f"{_SECONDS.format('r.finished_at')} - {_SECONDS.format('r.started_at')}",
+    "sqlite": f"ROUND({_SECONDS.format('r.finished_at')} - {_SECONDS.format('r.started_at')}, 6)",
     "postgresql": "CAST(EXTRACT(EPOCH FROM r.finished_at - r.started_at) AS double precision)",
 }
 _ACTIONS = ", ".join(f"'{action}'" for action in (STARTED, *ENDS))

@@ -55,6 +55,9 @@ class Member:
     reminded: float | None = None
 
 
+_USUAL = tuple(asdict(Member()).items())
+
+
 @dataclass(slots=True)
 class Group:
     """The alerts of one route that share the labels it groups by. One without members waits for the next."""
@@ -82,9 +85,8 @@ class Group:
 
     def told(self) -> dict[str, Any]:
         """The members as JSON; what is as usual is left out."""
-        usual = asdict(Member())
         return {
-            str(number): {name: value for name, value in asdict(member).items() if value != usual[name]}
+            str(number): {name: value for name, usual in _USUAL if (value := getattr(member, name)) != usual}
             for number, member in self.members.items()
         }
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.urls import reverse
@@ -52,7 +52,16 @@ class Letter:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def subject_of(kind: str, alerts: Sequence[Alert]) -> str:
+class Head(NamedTuple):
+    """What a subject says of an alert, by the names of its columns."""
+
+    pk: int
+    name: str
+    severity: str
+    subject_label: str
+
+
+def subject_of(kind: str, alerts: Sequence[Head]) -> str:
     """``[critical] Firing: Slow answers, billing-1`` or ``[warning] Firing: 12 alerts of Slow answers``."""
     one, many = _VERBS[kind]
     gravest = min((alert.severity for alert in alerts), key=_GRAVITY.index, default="info")
@@ -65,12 +74,20 @@ def subject_of(kind: str, alerts: Sequence[Alert]) -> str:
     return f"[{gravest}] {said}"[:LONGEST_SUBJECT]
 
 
-def text_of(kind: str, alerts: Sequence[Alert], *, still: int = 0, folded: Mapping[int, int] | None = None) -> str:
-    """A paragraph for each alert, what to do, and how many others of the group still fire."""
+def text_of(
+    kind: str,
+    alerts: Sequence[Alert],
+    *,
+    others: int = 0,
+    still: int = 0,
+    folded: Mapping[int, int] | None = None,
+) -> str:
+    """A paragraph for each of ``alerts``, how many ``others`` there are, and how many of the group ``still`` fire."""
     counts = folded or {}
-    told = [_paragraph(alert, counts.get(alert.pk, 0)) for alert in alerts[:SHOWN]]
-    if len(alerts) > SHOWN:
-        told.append(f"And {len(alerts) - SHOWN:,} more.")
+    flaps = kind == NotificationKind.DIGEST
+    told = [_paragraph(alert, _changes(alert, counts) if flaps else 0) for alert in alerts]
+    if others:
+        told.append(f"And {others:,} more.")
     if still:
         told.append(f"{bounded(still)} told of before still fire{'s' if still == 1 else ''}.")
     return "\n\n".join(told)
@@ -105,16 +122,21 @@ def notification_address(number: int) -> str:
     return f"{settings.PUBLIC_URL}{reverse('notification', args=[number])}"
 
 
-def _title(alert: Alert) -> str:
+def _title(alert: Alert | Head) -> str:
     return f"{alert.name}, {alert.subject_label}" if alert.subject_label else alert.name
 
 
-def _paragraph(alert: Alert, folded: int) -> str:
+def _changes(alert: Alert, counts: Mapping[int, int]) -> int:
+    """How often a flapping alert changed: since its last digest, or within the time in which changes count."""
+    return max(counts.get(alert.pk, 0), len(alert.changes))
+
+
+def _paragraph(alert: Alert, changes: int) -> str:
     unit = METRICS[alert.metric].unit if alert.metric in METRICS else "count"
     figures = f" {charts.words(alert.value, unit)}, limit {charts.words(alert.limit, unit)}"
     lines = [f"[{alert.severity}] {_title(alert)} {_STATES[alert.status]}:{figures}. Since {_instant(alert.since)}."]
-    if folded:
-        lines.append(f"It changed {folded} time{'' if folded == 1 else 's'} since it was told last.")
+    if changes:
+        lines.append(f"It changed {changes} time{'' if changes == 1 else 's'} lately, too often to tell of each.")
     if alert.resolve_reason and alert.status == AlertStatus.RESOLVED:
         lines.append(alert.resolve_reason)
     if alert.threshold is not None and alert.threshold.instruction and alert.status != AlertStatus.RESOLVED:

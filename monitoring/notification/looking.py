@@ -91,7 +91,7 @@ class Look:
 
     def _belongs(self, fact: Fact) -> bool:
         """Whether the route still takes the alert; another may since the routes were changed."""
-        return self.route in routing.way_of(self.rules, fact.labels).routes
+        return self.route in routing.takers(self.rules, fact.labels)
 
 
 def moments(group: Group, route: RouteRule, facts: Mapping[int, Fact]) -> Iterator[float]:

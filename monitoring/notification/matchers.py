@@ -6,6 +6,7 @@ expressions: what people write here is tried against every alert.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from orchestra.kernel.errors import FieldError
@@ -23,6 +24,35 @@ Matchers = Sequence[Mapping[str, Any]]
 def matches(matchers: Matchers, labels: Mapping[str, str]) -> bool:
     """Whether all of ``matchers`` hold of ``labels``; none at all hold of everything."""
     return all(_holds(matcher, labels.get(matcher["label"], "")) for matcher in matchers)
+
+
+class Labelled:
+    """Many sets of labels, to be asked again and again: which of them fit some matchers.
+
+    Conditions are held against each different value of their label once, not against each set.
+    """
+
+    def __init__(self, sets: Sequence[Mapping[str, str]]) -> None:
+        self._everything = frozenset(range(len(sets)))
+        self._by_value: dict[str, dict[str, set[int]]] = {}
+        for name in LABELS:
+            values = self._by_value[name] = {}
+            for place, labels in enumerate(sets):
+                values.setdefault(labels.get(name, ""), set()).add(place)
+
+    def fitting(self, matchers: Matchers) -> list[int]:
+        """The places of those sets that all of ``matchers`` hold of, in their order."""
+        found: AbstractSet[int] = self._everything
+        for matcher in matchers:
+            found = found & self._holding(matcher)
+        return sorted(found)
+
+    def _holding(self, matcher: Mapping[str, Any]) -> AbstractSet[int]:
+        values, wanted = self._by_value[matcher["label"]], matcher["value"]
+        if matcher["operator"] in (IS, IN):
+            asked = (wanted,) if matcher["operator"] == IS else wanted
+            return set().union(*(values.get(value, ()) for value in asked))
+        return set().union(*(places for value, places in values.items() if _holds(matcher, value)))
 
 
 def faults_of(matchers: Any, path: str = "matchers") -> list[FieldError]:

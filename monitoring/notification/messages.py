@@ -114,6 +114,8 @@ class Writer:
         route = self.route
         if kind in (FIRING, NO_DATA):
             if self.group.sent_at is None:
+                if not route.wait_s:
+                    return "It is news, and the route tells a new group at once."
                 return f"It is news; a new group waits {duration(route.wait_s)} for others to join."
             return f"It is news of its group, which are told at most every {duration(route.interval_s)}."
         if kind == RESOLVED:

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from monitoring.models import Alert, Channel, ChannelKind, Notification, NotificationStatus
 from monitoring.notification import letters
 from monitoring.notification.groups import Message
+from monitoring.notification.letters import Head
 from monitoring.notification.routing import BROWSER
-from orchestra.kernel import events, jobs
+from orchestra.kernel import bulk, events, jobs
 from orchestra.kernel.access import Actor
 from orchestra.kernel.events import Ref
 
 NOTIFIER = Actor.system("notifier")
 JOB = "monitoring.jobs.deliver"
 THROUGH = Notification.alerts.through
-LINKS_AT_ONCE = 5_000
 
 GroupKey = tuple[int | None, str]
 
@@ -30,15 +30,17 @@ def write(messages: Sequence[Message], groups: Mapping[GroupKey, int]) -> list[N
     if not messages:
         return []
     wanted = {number for message in messages for number in message.alerts}
-    alerts = {alert.pk: alert for alert in Alert.objects.filter(pk__in=wanted).select_related("threshold")}
+    told = {number for message in messages for number in message.alerts[: letters.SHOWN]}
+    heads = {head.pk: head for head in map(Head._make, Alert.objects.filter(pk__in=wanted).values_list(*Head._fields))}
+    alerts = {alert.pk: alert for alert in Alert.objects.filter(pk__in=told).select_related("threshold")}
     shown = set(Channel.objects.filter(kind=ChannelKind.BROWSER).values_list("pk", flat=True))
-    rows = [_row(message, [alerts[number] for number in message.alerts if number in alerts]) for message in messages]
+    rows = [_row(message, heads, alerts) for message in messages]
     for row, message in zip(rows, messages, strict=True):
         row.group_id = groups.get((message.route, message.group))
         if row.status == NotificationStatus.QUEUED and (message.channel == BROWSER or message.channel.id in shown):
             _show(row)
     Notification.objects.bulk_create(rows)
-    _link(zip(rows, messages, strict=True), alerts)
+    _link(zip(rows, messages, strict=True), heads)
     for row, message in zip(rows, messages, strict=True):
         _record(row, message)
         if row.status == NotificationStatus.QUEUED:
@@ -46,16 +48,19 @@ def write(messages: Sequence[Message], groups: Mapping[GroupKey, int]) -> list[N
     return rows
 
 
-def _row(message: Message, alerts: Sequence[Alert]) -> Notification:
+def _row(message: Message, heads: Mapping[int, Head], alerts: Mapping[int, Alert]) -> Notification:
     at = datetime.fromtimestamp(message.at, UTC)
-    text = letters.text_of(message.kind, alerts, still=len(message.still), folded=message.folded)
+    known = [number for number in message.alerts if number in heads]
+    told = [alerts[number] for number in known[: letters.SHOWN] if number in alerts]
+    others = len(known) - len(told)
+    text = letters.text_of(message.kind, told, others=others, still=len(message.still), folded=message.folded)
     return Notification(
         channel_id=message.channel.id,
         channel_name=message.channel.name,
         route_id=message.route,
         kind=message.kind,
         status=NotificationStatus.SUPPRESSED if message.suppressed else NotificationStatus.QUEUED,
-        subject=letters.subject_of(message.kind, alerts),
+        subject=letters.subject_of(message.kind, [heads[number] for number in known]),
         body=text,
         why=list(message.why),
         due_at=None if message.suppressed else at,
@@ -68,14 +73,9 @@ def _show(row: Notification) -> None:
     row.status, row.sent_at, row.due_at = NotificationStatus.SENT, row.created_at, None
 
 
-def _link(written: Iterable[tuple[Notification, Message]], alerts: Mapping[int, Alert]) -> None:
-    links = [
-        THROUGH(notification_id=row.pk, alert_id=number)
-        for row, message in written
-        for number in message.alerts
-        if number in alerts
-    ]
-    THROUGH._default_manager.bulk_create(links, batch_size=LINKS_AT_ONCE)
+def _link(written: Iterable[tuple[Notification, Message]], heads: Mapping[int, Head]) -> None:
+    links = [(row.pk, number) for row, message in written for number in message.alerts if number in heads]
+    bulk.execute(bulk.insertion(THROUGH, ("notification_id", "alert_id"), links))
 
 
 def _record(row: Notification, message: Message) -> None:

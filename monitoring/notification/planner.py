@@ -150,7 +150,7 @@ def _warn_of_ends(now: datetime) -> int:
 def _warnings(rules: Rules, ending: silences.EndingSoon, now: datetime) -> list[Message]:
     taken: dict[int | None, tuple[RouteRule, list[int]]] = {}
     for alert in ending.alerts:
-        for route in routing.way_of(rules, alert.labels).routes:
+        for route in routing.takers(rules, alert.labels):
             taken.setdefault(route.id, (route, []))[1].append(alert.pk)
     silence, at = ending.silence, _seconds(now)
     end = routing.moment(silence.ends_at.timestamp())

@@ -39,7 +39,7 @@ class Planner:
         self._hiding = None
         wanted = fact.to_say()
         if wanted in (FIRING, NO_DATA):
-            for route in routing.way_of(self.rules, fact.labels).routes:
+            for route in routing.takers(self.rules, fact.labels):
                 self._join(route, fact, at)
         for group in self._of.get(fact.id, ()):
             self._note(group, fact, wanted, at)

@@ -167,13 +167,17 @@ def _faults_of_channels(values: Mapping[str, Any]) -> list[FieldError]:
     faults: list[FieldError] = []
     for name in SETS:
         given = values[name]
-        if not isinstance(given, list | tuple) or any(isinstance(pk, bool) or not isinstance(pk, int) for pk in given):
+        if not isinstance(given, list | tuple) or not all(map(_is_number, given)):
             faults.append({"path": name, "message": "Give a list of numbers of channels."})
             continue
         known = set(Channel.objects.filter(pk__in=given).values_list("pk", flat=True)) if given else set()
         if missing := sorted(set(given) - known):
             faults.append({"path": name, "message": f"There is no channel #{missing[0]}; choose one of the list."})
     return faults
+
+
+def _is_number(pk: Any) -> bool:
+    return isinstance(pk, int) and not isinstance(pk, bool) and 0 < pk < 2**63
 
 
 def _kept(given: Mapping[str, Any]) -> dict[str, Any]:

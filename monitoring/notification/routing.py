@@ -50,6 +50,11 @@ class RouteRule:
     escalate_to: tuple[ChannelRef, ...] = ()
     continues: bool = False
 
+    def takes(self, labels: Labels) -> bool:
+        """Whether it is for an alert with these labels."""
+        fits = not self.severities or labels.get("severity", "") in self.severities
+        return fits and (not self.matchers or matchers.matches(self.matchers, labels))
+
     def misfit(self, labels: Labels) -> str:
         """Why it does not take an alert with these labels; nothing if it does."""
         severity = labels.get("severity", "")
@@ -122,6 +127,17 @@ class Way:
 
     routes: tuple[RouteRule, ...]
     path: tuple[str, ...] = ()
+
+
+def takers(rules: Rules, labels: Labels) -> list[RouteRule]:
+    """The routes that take an alert, as :func:`way_of` finds them, without the words."""
+    taken: list[RouteRule] = []
+    for route in rules.routes:
+        if route.takes(labels):
+            taken.append(route)
+            if not route.continues:
+                return taken
+    return taken or [BUILT_IN]
 
 
 def way_of(rules: Rules, labels: Labels) -> Way:

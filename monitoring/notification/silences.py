@@ -3,14 +3,19 @@
 A silence hides what fits all of its matchers between two instants: alerts go on as ever, nobody is told of them.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import and_, or_
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from monitoring.models import Alert, AlertStatus, Silence
 from monitoring.notification import matchers
+from monitoring.notification.matchers import Labelled
 
 MOST_HIDDEN = 5_000
 """Open alerts that are looked at to say what a silence hides."""
@@ -57,10 +62,17 @@ def is_silenced(alert: Alert, silences: Iterable[Silence]) -> bool:
     return hiding(alert.labels, silences) is not None
 
 
+def silenced(now: datetime) -> Q:
+    """The condition of alerts that a silence hides now."""
+    conditions = [_fitting(each.matchers) for each in active(now) if each.matchers]
+    return reduce(or_, conditions, Q(pk__in=[]))
+
+
 def hidden(silences: Sequence[Silence]) -> dict[int, list[Alert]]:
     """For each silence, by its number, the open alerts that fit it, in one query."""
     alerts = list(_open_alerts()) if silences else []
-    return {each.pk: [alert for alert in alerts if _hides(each.matchers, alert.labels)] for each in silences}
+    labelled = Labelled([alert.labels for alert in alerts])
+    return {each.pk: [alerts[place] for place in labelled.fitting(each.matchers)] for each in silences if each.matchers}
 
 
 def would_hide(conditions: matchers.Matchers) -> list[Alert]:
@@ -95,6 +107,27 @@ def _gets_through(alert: Alert, silence: Silence, others: Iterable[Silence]) -> 
         return False
     lasting = (other for other in others if other.starts_at <= end < other.ends_at)
     return hiding(alert.labels, lasting) is None
+
+
+def _fitting(conditions: matchers.Matchers) -> Q:
+    """As ``matchers.matches``, for the database to ask."""
+    return reduce(and_, map(_holding, conditions))
+
+
+def _holding(matcher: Mapping[str, Any]) -> Q:
+    operator, value, column = matcher["operator"], matcher["value"], f"labels__{matcher['label']}"
+    if operator == matchers.IN:
+        return Q(**{f"{column}__in": value})
+    if operator in (matchers.CONTAINS, matchers.STARTS_WITH):
+        begins = operator == matchers.STARTS_WITH
+        if value.isascii():
+            return Q(**{f"{column}__{'istartswith' if begins else 'icontains'}": value})
+        return Q(
+            **{f"{column}__iregex": f"{'^' * begins}{re.escape(value)}"}
+        )  # SQLite's LIKE knows no case beyond ASCII
+    if operator == matchers.IS_NOT:
+        return ~Q(labels__has_key=matcher["label"]) | ~Q(**{column: value})
+    return Q(**{column: value})
 
 
 def _hides(conditions: matchers.Matchers, labels: Mapping[str, str]) -> bool:

@@ -27,7 +27,7 @@ FIELDS = ("matchers", "reason", "starts_at", "ends_at")
 LONGEST = timedelta(days=90)
 FARTHEST = timedelta(days=365)
 LONGEST_REASON = 1000
-MOST_OPEN = 500
+MOST_OPEN = 200
 """Silences that have not ended: each is held against every alert."""
 
 
@@ -59,8 +59,8 @@ def change(pk: int, values: Mapping[str, Any], *, by: Actor) -> Silence:
     """
     access.check(by, "silences.change")
     with events.recording(by):
-        now = timezone.now()
         silence = _locked(pk)
+        now = timezone.now()  # after whoever held the lock: what they ended has ended by then
         _refuse_ended(silence, now)
         before = describe(silence)
         given = {name: values.get(name, getattr(silence, name)) for name in FIELDS}
@@ -86,8 +86,8 @@ def end(pk: int, *, by: Actor, reason: str = "") -> Silence:
     """End a silence now; one that has not begun never will. Raises :class:`Conflict` if it has ended already."""
     access.check(by, "silences.end")
     with events.recording(by):
-        now = timezone.now()
         silence = _locked(pk)
+        now = timezone.now()  # after whoever held the lock: what they ended has ended by then
         _refuse_ended(silence, now)
         before = describe(silence)
         silence.starts_at = min(silence.starts_at, now)

@@ -5,13 +5,14 @@ Each of these is one of them, so nothing is estimated here.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import accumulate, pairwise
 
 from prometheus_client.utils import floatToGoString
 
 from orchestra.kernel.series import BOUNDS_S
 
-CALLS_S = (0.01, 0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+CALLS_S = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 30.0)
 """Bounds of calls of agents: with five thousand agents each bound is five thousand series."""
 RUNS_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 600.0)
 """Bounds of runs."""
@@ -23,7 +24,11 @@ def groups(bounds: Sequence[float]) -> list[range]:
     return [range(first, after) for first, after in pairwise(edges)]
 
 
-def cumulative(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+def cumulative(bounds: tuple[float, ...], counts: Sequence[int]) -> list[tuple[str, float]]:
     """What ``HistogramMetricFamily`` takes, from the counts of each of :func:`groups`."""
-    names = [*map(floatToGoString, bounds), "+Inf"]
-    return [(name, float(count)) for name, count in zip(names, accumulate(counts), strict=True)]
+    return [(name, float(count)) for name, count in zip(_names(bounds), accumulate(counts), strict=True)]
+
+
+@cache
+def _names(bounds: tuple[float, ...]) -> list[str]:
+    return [*map(floatToGoString, bounds), "+Inf"]

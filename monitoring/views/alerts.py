@@ -86,6 +86,21 @@ def acknowledge(request: PageRequest, pk: int) -> HttpResponse:
     return _alert_page(request, shown, acknowledging=form)
 
 
+@page("GET", "POST")
+def extend(request: PageRequest, pk: int) -> HttpResponse:
+    """Let an acknowledgement, anybody's, last longer; the note is kept with it."""
+    if request.method != "POST":
+        return redirect("alert", pk)
+    shown = _found(pk)
+    form = AcknowledgeForm(request.POST, alert=shown)
+    if not form.is_valid():
+        return _alert_page(request, shown, acknowledging=form)
+    if carried_out(form, alerts.extend, pk, form.end(timezone.now()), by=request.actor) is not None:
+        alerts.note(pk, form.cleaned_data["note"], by=request.actor)
+        return done(request, "alert", "Nobody is reminded of it until then.", pk)
+    return _alert_page(request, shown, acknowledging=form)
+
+
 @page("POST")
 def unacknowledge(request: PageRequest, pk: int) -> HttpResponse:
     alerts.unacknowledge(pk, by=request.actor, reason=_reason(request))

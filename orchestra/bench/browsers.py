@@ -76,7 +76,7 @@ class Browser:
     async def _listen(self, opened: asyncio.Event) -> asyncio.Transport:
         topics = sorted({topic for region in self.seen.regions for topic in region.topics})
         query = urlencode([("since", self.seen.since), *(("topic", topic) for topic in topics)])
-        factory = WebSocketClientFactory(
+        factory: Any = WebSocketClientFactory(  # type: ignore[no-untyped-call]
             f"ws://{self.host}/ws/live/?{query}",
             origin=f"http://{self.host}",
             headers={"Cookie": f"sessionid={self.key}"},
@@ -130,7 +130,7 @@ class Browser:
         return ended - began
 
 
-class _Listener(WebSocketClientProtocol):  # type: ignore[misc]  # autobahn has no types
+class _Listener(WebSocketClientProtocol):
     def __init__(self, browser: Browser, opened: asyncio.Event) -> None:
         super().__init__()
         self._browser, self._opened = browser, opened
@@ -140,7 +140,7 @@ class _Listener(WebSocketClientProtocol):  # type: ignore[misc]  # autobahn has 
         if frame["type"] == "hello":
             self._opened.set()
         if frame["type"] == "beat":
-            self.sendMessage(b'{"type": "beat"}')
+            self.sendMessage(b'{"type": "beat"}')  # type: ignore[no-untyped-call]
         self._browser.hear(frame)
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: N802, N803  names of autobahn

@@ -21,6 +21,8 @@ Row = TypeVar("Row", bound=Model)
 RETENTION = Actor.system("retention")
 ROWS_AT_ONCE = 5_000
 """Rows of telemetry that go in one statement."""
+SLICES_AT_MOST_S = 20.0
+"""After so long no further slice of theirs is begun: the job that tidies up has a minute for all its chores."""
 AT_MOST_S = 10.0
 """The longest that one call removes in batches; the next hour's takes up where it ended."""
 REST_S = 0.05
@@ -28,11 +30,16 @@ REST_S = 0.05
 
 
 def remove_in_slices(rows: QuerySet[Row]) -> int:
-    """Remove rows of telemetry, some thousands at a time in their order; returns how many."""
-    removed = 0
+    """Remove rows of telemetry, some thousands at a time in their order; returns how many.
+
+    What is left after :data:`SLICES_AT_MOST_S` goes the next time.
+    """
+    removed, until = 0, time.monotonic() + SLICES_AT_MOST_S
     while pks := list(rows.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
         with right_of_way.announced():
             removed += rows.model._default_manager.filter(pk__in=pks).delete()[0]
+        if time.monotonic() >= until:
+            break
     return removed
 
 

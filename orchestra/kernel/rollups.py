@@ -90,17 +90,27 @@ class RolledUp:
         return self.model._default_manager.filter(span=span, at__lt=self.instant(than)).order_by("at")
 
     def _unsettled(self, finer: int, span: int, now: datetime) -> Iterator[datetime]:
-        """The beginnings of ``span`` whose rows may not have all that the finer ones have, up to ``now``."""
-        newest = self.model._default_manager.filter(span=span).order_by("-at").values_list("at", flat=True).first()
+        """The beginnings of ``span`` whose rows may not have all that the finer ones have; those without any are not.
+
+        What began before is left out, since some of its finer rows are gone.
+        """
         length = timedelta(seconds=span)
-        # What began before that has lost some of its finer rows already.
         begins = series.floor(now - self.kept_for[finer], span) + length
+        newest = self._at_of(span, "-at")
         if newest is not None:
-            last = datetime.fromtimestamp(newest, UTC) if self._counts_seconds else newest
-            begins = max(begins, last - length)
-        while begins <= now:
+            begins = max(begins, newest - length)
+        while (next_at := self._at_of(finer, "at", since=begins)) is not None:
+            begins = series.floor(next_at, span)
             yield begins
             begins += length
+
+    def _at_of(self, span: int, order: str, since: datetime | None = None) -> datetime | None:
+        """When the first row of ``span`` in this order begins."""
+        rows = self.model._default_manager.filter(span=span)
+        if since is not None:
+            rows = rows.filter(at__gte=self.instant(since))
+        at = rows.order_by(order).values_list("at", flat=True).first()
+        return datetime.fromtimestamp(at, UTC) if isinstance(at, int) else at
 
     def _sum_up(self, finer: int, span: int, begins: datetime) -> int:
         """Sum up the rows of one span into one of each subject; how many these are."""

@@ -105,6 +105,23 @@ def test_who_does_not_drag_types_and_the_line_follows(open_as_ada, slow):
     assert Threshold.objects.get().value == 9
 
 
+def test_another_one_is_chosen_and_its_course_is_drawn(open_as_ada, slow):
+    other = fleet.create("python", {"name": "lee", "config": {"function": "test.echo"}}, [], by=SYSTEM)
+    now = int(timezone.now().timestamp()) // 30 * 30
+    AgentSample.objects.create(agent=other, span=Span.TICK, at=now, calls=1, timed=1, seconds=2)
+    page = opened(open_as_ada(), f"/alerts/thresholds/{slow.pk}/")
+    expect(page.locator("#threshold-course")).to_contain_text("Response time, kim", timeout=SLOW_MS)
+
+    page.select_option("#tried-subject", label="lee")
+
+    expect(page.locator("#threshold-course")).to_contain_text("Response time, lee", timeout=SLOW_MS)
+    assert page.evaluate(SHADES) == 0
+    for name, typed in (("recovery_value", "1"), ("value", "1"), ("for_s", "0")):
+        page.fill(f"[name={name}]", typed)
+    expect(page.locator("#threshold-tried")).to_contain_text("for 2 of them", timeout=SLOW_MS)
+    expect(page.locator("#threshold-course")).to_contain_text("Response time, lee")
+
+
 def test_a_fault_leaves_the_chart_and_is_said_beside_its_field(open_as_ada, slow):
     page = opened(open_as_ada(), f"/alerts/thresholds/{slow.pk}/")
 

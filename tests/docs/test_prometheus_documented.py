@@ -23,8 +23,7 @@ def test_every_series_is_documented_with_its_type_and_no_other():
 
     with arranged():
         Tick.objects.create(at=int(timezone.now().timestamp()), holder="test")
-    content, _ = exposition.answer("")
-    families = list(text_string_to_metric_families(content.decode()))
+    families = list(text_string_to_metric_families(exposition.answer().decode()))
 
     assert documented == {
         f"{family.name}_total" if family.type == "counter" else family.name: family.type for family in families

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.kernel import series
-from orchestra.kernel.series import BOUNDS_S, BUCKETS, STEPS_S, Histogram, bucket_of, steps_between
+from orchestra.kernel.series import BOUNDS_S, BUCKETS, STEPS_S, Histogram, bucket_of, steps_between, week_before
 
 NOW = datetime(2026, 11, 22, 14, 3, 7, tzinfo=UTC)
 durations = st.floats(min_value=0, max_value=2_000, allow_nan=False)
@@ -138,6 +138,32 @@ class TestSteps:
     def test_an_empty_stretch_and_one_of_too_many_steps_are_refused(self, since, step_s):
         with pytest.raises(ValueError, match=r"must lie after|more than 200 points"):
             steps_between(since, NOW, step_s=step_s)
+
+
+class TestTheWeekBefore:
+    def test_steps_that_are_still_kept_lie_a_week_under_those_of_now(self):
+        steps = steps_between(NOW - timedelta(hours=1), NOW, step_s=600)
+        before = week_before(steps, 60)
+
+        assert before.steps.starts == [start - timedelta(days=7) for start in steps.starts]
+        values = [float(index) for index in range(steps.count)]
+        assert before.under(values) == before.under(values, is_count=True) == values
+
+    def test_of_a_longer_step_each_shorter_one_has_its_value_or_its_part(self):
+        steps = steps_between(NOW - timedelta(hours=2), NOW, step_s=1_800)
+        before = week_before(steps, 3_600)
+
+        assert before.steps.step_s == 3_600
+        values = [4.0, None, 6.0]
+        assert before.under(values) == [4.0, 4.0, None, None, 6.0]
+        assert before.under(values, is_count=True) == [2.0, 2.0, None, None, 3.0]
+
+    @given(st.integers(min_value=1, max_value=800), st.sampled_from([60, 3_600, 86_400]))
+    def test_every_step_of_now_finds_one(self, hours, least_s):
+        steps = steps_between(NOW - timedelta(hours=hours), NOW)
+        before = week_before(steps, least_s)
+
+        assert None not in before.under([1.0] * before.steps.count)
 
 
 def test_shares_and_rates_of_nothing_are_unknown():

@@ -4,6 +4,7 @@ import threading
 from itertools import count
 
 import pytest
+from django.db import connection
 
 from orchestra.kernel import events
 from orchestra.kernel.events import Ref
@@ -63,9 +64,9 @@ def test_a_render_that_fails_is_nobodys(made):
     renders, number = SharedRenders(), happen()
 
     def fail():
-        raise ValueError
+        raise ValueError("The template is broken.")
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="broken"):
         renders.get("flow", number, fail)
 
     assert renders.get("flow", number, made) == "1"
@@ -81,8 +82,6 @@ def test_many_at_once_wait_for_one():
         return "made"
 
     def ask():
-        from django.db import connection
-
         all_here.wait(10)
         answers.append(renders.get("flow", number, make))
         connection.close()

@@ -4,7 +4,6 @@ Only time is simulated, and what agents answer. The day is in the past: what is 
 """
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,9 +32,11 @@ from tests.monitoring.conftest import free_port
 from workflows import queue
 from workflows.advance import Result
 
-TICK_S, SAMPLED_S, ADVISED_S = 30, 15, 300
+TICK_S, ADVISED_S = 30, 300
 CALLS = 5
 """Of each agent in a tick."""
+CALL_S = 2.0
+"""Of each step."""
 
 
 class Clock:
@@ -98,7 +99,7 @@ class Manner:
 
 @dataclass
 class Executor:
-    """Works on steps: what it claims it answers at its next turn; ``turns`` in a tick, none while it is away."""
+    """Works on steps: what it claims it answers at its next turn, of which it has so many in a tick."""
 
     name: str = "executor:simulated:1"
     turns: int = 1
@@ -108,11 +109,12 @@ class Executor:
         """Returns how many calls of each agent ended."""
         ended: Counter[int] = Counter()
         for _ in range(self.turns):
+            if not self.held and not queue.has_work():
+                break
             ended.update(result.agent.id for result in self.held)
             claimed = queue.take_turn(self.held, executor=self.name, fleet=snapshot.read(), room=100).assignments
             self.held = [
-                Result(one.step, one.agent, Done({"ok": True}), 20.0 / self.turns, one.is_probe, one.in_a_row)
-                for one in claimed
+                Result(one.step, one.agent, Done({"ok": True}), CALL_S, one.is_probe, one.in_a_row) for one in claimed
             ]
         return ended
 
@@ -126,7 +128,7 @@ class Day:
         self.manners: dict[Agent, Manner] = {}
         self.before_tick: Callable[[int], None] = lambda number: None
         self.ticks = 0
-        self.took: Counter[str] = Counter()
+        self.looks_at_pools = 1 / 4  # how often in a tick the autoscaler does
         self._collector = Collector()
 
     def pass_by(self, *, minutes: float, is_watched: bool = True) -> None:
@@ -134,12 +136,18 @@ class Day:
         for _ in range(round(minutes * 60 / TICK_S)):
             self.ticks += 1
             self.before_tick(self.ticks)
-            for _ in range(TICK_S // SAMPLED_S):
-                self.clock.at += SAMPLED_S
-                self._timed("scale", autoscaler.evaluate_due)
-            self._timed("call", self._call_all)
+            self._scale()
+            self._call_all()
             if is_watched:
                 self._watch()
+
+    def _scale(self) -> None:
+        """Let the tick pass, while the autoscaler looks at the pools now and then."""
+        often = max(1, int(self.looks_at_pools))
+        for _ in range(often):
+            self.clock.at += TICK_S // often
+            if self.looks_at_pools >= 1 or self.ticks % round(1 / self.looks_at_pools) == 0:
+                autoscaler.evaluate_due()
 
     def alerts(self, **wanted: Any) -> list[Alert]:
         return list(Alert.objects.filter(**wanted).order_by("pk"))
@@ -156,12 +164,12 @@ class Day:
     def _watch(self) -> None:
         """What the monitor does at a tick, and what a worker does of what that leaves to it."""
         now = self.clock.now()
-        assert self._timed("collect", lambda: self._collector.collect(now)) == self.clock.at
-        self._timed("evaluate", lambda: evaluator.evaluate_due(now))
-        self._timed("notify", lambda: planner.run_due(now))
-        self._timed("deliver", self._deliver)
+        assert self._collector.collect(now) == self.clock.at
+        evaluator.evaluate_due(now)
+        planner.run_due(now)
+        self._deliver()
         if self.clock.at % ADVISED_S == 0:
-            self._timed("advise", lambda: recommendations.refresh(now))
+            recommendations.refresh(now)
 
     def _deliver(self) -> None:
         due = Notification.objects.filter(status=NotificationStatus.QUEUED, due_at__lte=self.clock.now())
@@ -186,12 +194,5 @@ class Day:
             tallies.setdefault((result.agent, minute), Tally()).count(result.seconds, result.fault)
         for agent, ended in self.executor.work().items():
             for _ in range(ended):
-                tallies.setdefault((agent, minute), Tally()).count(20.0 / self.executor.turns / 10, None)
+                tallies.setdefault((agent, minute), Tally()).count(CALL_S, None)
         measures.write(tallies)
-
-    def _timed(self, name: str, act: Callable[[], Any]) -> Any:
-        began = time.perf_counter()
-        try:
-            return act()
-        finally:
-            self.took[name] += time.perf_counter() - began

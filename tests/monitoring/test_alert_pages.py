@@ -121,7 +121,7 @@ def test_the_page_tells_everything_about_an_alert(as_, operator):
 
     shown = text(as_(operator).get(f"/alerts/{fires.pk}/"))
 
-    assert "recovers at 4 s" in shown and "changed since: now version 3" in shown
+    assert "recovers at 4 s" in shown and "now version 3" in shown
     assert "Look at the shop first" in shown and "pool: billing" in shown and "Known" in shown
     assert "The server said 550." in shown and "Route “all” fits." in shown and "6 attempts" in shown
     assert "Nothing is kept of this time any more." in shown
@@ -181,6 +181,22 @@ def test_the_second_person_to_acknowledge_is_told_who_was_first(as_, operator, a
     assert answer.status_code == 409
     assert f"{operator.label} acknowledged this" in text(answer)
     assert actions()[-1] == "RequestRefused"
+
+
+def test_somebody_else_s_acknowledgement_is_extended_by_the_same_dialog(as_, operator, admin_user):
+    fires = alert()
+    as_(operator).post(f"/alerts/{fires.pk}/acknowledge/", {"lasts": "1h"})
+    browser = as_(admin_user)
+    assert f'action="/alerts/{fires.pk}/extend/"' in text(browser.get(f"/alerts/{fires.pk}/"))
+
+    answer = browser.post(f"/alerts/{fires.pk}/extend/", {"lasts": "1d", "note": "Still slow"}, follow=True)
+
+    kept = Alert.objects.get()
+    assert "Nobody is reminded of it until then." in text(answer)
+    assert (kept.acknowledged_by, kept.note) == (operator.label, "Still slow")
+    assert kept.acknowledged_until - timezone.now() > timedelta(hours=23)
+    late = browser.post(f"/alerts/{fires.pk}/extend/", {"lasts": "until", "until": "2020-01-01T08:00"})
+    assert "This is in the past" in text(late)
 
 
 def test_notes_owners_taking_back_and_resolving(as_, operator, admin_user):

@@ -4,7 +4,6 @@ Five hours at a simulated clock, with the usual thresholds, route and inhibition
 alerts fire and resolve, each message says why it was sent or not, nobody is flooded, and the advice names the causes.
 """
 
-import time
 from collections import Counter
 from datetime import timedelta
 
@@ -18,7 +17,12 @@ from monitoring.alerting import alerts, evaluator, thresholds
 from monitoring.alerting.held import Held
 from monitoring.metrics import gaps
 from monitoring.models import (
-    AdviceStatus, Alert, AlertStatus, Notification, NotificationStatus, Recommendation, Route,
+    AdviceStatus,
+    AlertStatus,
+    Notification,
+    NotificationStatus,
+    Recommendation,
+    Route,
 )  # fmt: skip
 from monitoring.notification import channels, defaults, routes
 from orchestra.kernel.access import Actor
@@ -87,13 +91,12 @@ def members(pool):
 
 
 def told(name):
-    """What was told, or kept from people, of the alerts of a threshold: through the mail channel, by kind and status."""
+    """What became of messages by mail about the alerts of a threshold, by kind and status."""
     rows = Notification.objects.filter(channel_name="Ops mail", alerts__name=name).distinct()
     return Counter(f"{one.kind} {one.status}" for one in rows)
 
 
 def test_a_bad_day(day):
-    began = time.process_time()
     a_calm_hour(day)
     two_agents_slow_down_and_one_person_takes_it(day)
     an_agent_fails_and_comes_back_while_nobody_watches(day)
@@ -101,26 +104,7 @@ def test_a_bad_day(day):
     a_queue_floods(day)
     everything_is_quiet_again(day)
     every_message_says_why(day)
-    print(
-        "TOLD",
-        {
-            name: told(name)
-            for name in (
-                "Packers nervous",
-                "Slow agent",
-                "Busy agent",
-                "Queue waits long",
-                "Pool waits long",
-                "Failing agent",
-                "Some errors",
-            )
-        },
-        len(day.mailbox.mails),
-        day.mailbox.subjects,
-    )
     the_advice_names_the_causes(day)
-    print("TOOK", day.took, time.process_time() - began, day.ticks)
-    assert time.process_time() - began < 60, day.took
 
 
 def a_calm_hour(day):
@@ -145,17 +129,22 @@ def two_agents_slow_down_and_one_person_takes_it(day):
     day.pass_by(minutes=0.5)
     assert mails() == ["[warning] 2 alerts fire: Slow agent"]
 
-    first, second = day.alerts(name="Slow agent")
+    first = day.alerts(name="Slow agent")[0]
+    everything = Route.objects.get()
+    routes.change(everything.pk, {"repeat_s": 600}, by=ADMIN)
     alerts.acknowledge(first.pk, by=OLGA, until=day.clock.now() + timedelta(hours=6), note="The bank is slow.")
-    day.pass_by(minutes=40)
-    assert len(mails()) == 1
+    day.pass_by(minutes=25)
+    assert mails()[1:] == [f"[warning] Still firing: Slow agent, {slow[1]}"] * 2
+    routes.change(everything.pk, {"repeat_s": everything.repeat_s}, by=ADMIN)
 
     behave(day, Manner(), *slow)
     day.pass_by(minutes=0.5)
     assert day.states("Slow agent") == dict.fromkeys(slow, "recovering")
     day.pass_by(minutes=10)
     assert day.states("Slow agent") == dict.fromkeys(slow, "resolved")
-    assert mails()[1:] == ["[warning] 2 alerts are resolved: Slow agent"]
+    assert mails()[3:] == ["[warning] 2 alerts are resolved: Slow agent"]
+    repeats = {"repeat sent": 2, "repeat suppressed": 1}
+    assert told("Slow agent") == {"firing sent": 1, "resolved sent": 1, **repeats}
     first.refresh_from_db()
     assert (first.acknowledged_by, first.note, first.worst) == ("Olga", "The bank is slow.", 9.0)
 
@@ -212,15 +201,14 @@ def an_agent_flaps_for_an_hour(day):
     [alert] = day.alerts(name="Packers nervous")
     assert alert.flapping
     assert Event.objects.filter(action="AlertFired", target_id=str(alert.pk)).count() == 12
-    digests = [subject for subject in mails() if "Flapping" in subject]
-    assert len(digests) == 1
-    assert len(mails()) <= 8
+    before = ["[warning] Firing: Packers nervous, packer-1", "[warning] Resolved: Packers nervous, packer-1"]
+    assert mails() == [*before, before[0], "[warning] Flapping: Packers nervous, packer-1"]
 
 
 def a_queue_floods(day):
-    print("TOOK", day.took, time.process_time(), day.ticks)
     mails = day.new_mails()
-    engine.start_many("orders", [({"number": number}, Ref("order", number)) for number in range(600)], by=OLGA)
+    engine.start_many("orders", [({"number": number}, Ref("order", number)) for number in range(560)], by=OLGA)
+    day.looks_at_pools = 2
     day.pass_by(minutes=60)
     assert day.states("Queue waits long") == {"orders": "firing"}
     assert day.states("Pool waits long") == {"orders": "firing"}
@@ -236,8 +224,8 @@ def a_queue_floods(day):
     [advice] = Recommendation.objects.filter(rule="pool_too_small")
     assert advice.subject_label == "orders"
     recommendations.apply(advice.pk, by=ADMIN)
-    day.executor.turns = 10
-    day.pass_by(minutes=25)
+    day.executor.turns, day.looks_at_pools = 4, 1 / 4
+    day.pass_by(minutes=12)
     assert set(day.states("Queue waits long").values()) == {"resolved"}
     assert set(day.states("Pool waits long").values()) == {"resolved"}
 
@@ -246,6 +234,10 @@ def everything_is_quiet_again(day):
     day.pass_by(minutes=20)
     assert day.alerts(status__in=[AlertStatus.FIRING, AlertStatus.PENDING, AlertStatus.RECOVERING]) == []
     assert not Notification.objects.exclude(status__in=[NotificationStatus.SENT, NotificationStatus.SUPPRESSED])
+    assert told("Packers nervous") == {"firing sent": 2, "digest sent": 1, "resolved sent": 2}
+    for name in ("Failing agent", "Busy agent", "Queue waits long", "Pool waits long"):
+        assert told(name) == {"firing sent": 1, "resolved sent": 1}
+    assert len(day.mailbox.mails) == 17
 
 
 def every_message_says_why(day):
@@ -254,7 +246,6 @@ def every_message_says_why(day):
         assert "Route “Everything” takes it" in " ".join(one.why), one.why
         if one.status == NotificationStatus.SUPPRESSED:
             assert "hides it" in one.why[-1] or "acknowledged it" in one.why[-1] or "before" in one.why[-1], one.why
-    assert len(day.mailbox.mails) <= 20
 
 
 def the_advice_names_the_causes(day):

@@ -18,6 +18,7 @@ from orchestra.kernel.shared_renders import RENDERS
 PAGES = {
     "agents": "/agents/",
     "navigation": "/agents/",
+    "now-alerts": "/",
     "now-changes": "/",
     "now-flow": "/",
     "now-needs": "/",

@@ -75,7 +75,7 @@ def _too_small(pool: PoolFacts) -> Iterator[Advice]:
         _subject(pool),
         f"{pool.name} is too small: in the last hour {percent(used)} of its slots were in use, "
         f"{counted(round(seen.waiting), 'step')} waited on average, the oldest up to {duration(seen.oldest_s)}. "
-        f"Let it have {limit}{size} members instead of {pool.target}.",
+        f"Let it have {limit}{counted(size, 'member')} instead of {pool.target}.",
         weight=seen.waiting,
         evidence=(
             Evidence("Slots in use, last hour", used, "share", pool.url),
@@ -103,7 +103,8 @@ def _too_large(pool: PoolFacts) -> Iterator[Advice]:
         TOO_LARGE,
         _subject(pool),
         f"{pool.name} is larger than its work asks for: in the last day {percent(used)} of its slots were in use, at "
-        f"most {seen.most_in_use:,} at once, and nothing waited. Let it have {limit}{size} members instead of {kept}.",
+        f"most {seen.most_in_use:,} at once, and nothing waited. Let it have {limit}{counted(size, 'member')} instead "
+        f"of {kept}.",
         weight=float(kept - size),
         evidence=(
             Evidence("Slots in use, last day", used, "share", pool.url),

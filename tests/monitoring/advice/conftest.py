@@ -11,7 +11,7 @@ from agents import fleet, health, measures, pools
 from agents.health import Result
 from agents.models import Agent, AgentHealth, Pool, PoolSample
 from agents.outcomes import Fault
-from monitoring.models import Alert, AlertStatus, Threshold
+from monitoring.models import Alert, AlertStatus, Recommendation, Threshold
 from orchestra.kernel import events
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Role
@@ -163,3 +163,16 @@ def alerted(threshold: Threshold, *seconds: float, **values: Any) -> None:
                 "limit": 5.0,
             }
             Alert.objects.create(**row | values)
+
+
+@pytest.fixture
+def recommended(db: None) -> Callable[..., Recommendation]:
+    """``recommended(subject_kind="pool", subject_id="3")``: an open recommendation, made just now."""
+
+    def make(**values: Any) -> Recommendation:
+        now = timezone.now()
+        row = {"rule": "bottleneck", "sentence": "It might be better.", "created_at": now, "seen_at": now}
+        with arranged():
+            return Recommendation.objects.create(**row | values)
+
+    return make

@@ -90,17 +90,8 @@ def test_what_is_no_longer_true_is_withdrawn_after_some_looks(advice, failing):
     assert told()[-1] == ("RecommendationWithdrawn", "advice")
 
 
-def test_what_nobody_looked_at_stays_for_a_day(db):
-    now = timezone.now()
-    with arranged():
-        Recommendation.objects.create(
-            rule="step_timeout",
-            subject_kind="workflow_step",
-            subject_id="99:pay",
-            sentence="…",
-            created_at=now,
-            seen_at=now,
-        )
+def test_what_nobody_looked_at_stays_for_a_day(recommended):
+    recommended(rule="step_timeout", subject_kind="workflow_step", subject_id="99:pay")
 
     recommendations.refresh(later(hours=23))
     assert Recommendation.objects.get().status == AdviceStatus.OPEN
@@ -326,18 +317,9 @@ def test_a_flapping_threshold_fires_later_from_then_on(db):
     assert Recommendation.objects.count() == 1
 
 
-def test_advice_that_only_leads_somewhere_cannot_be_applied(db):
-    now = timezone.now()
-    with arranged():
-        row = Recommendation.objects.create(
-            rule="bottleneck",
-            subject_kind="workflow",
-            subject_id="99",
-            sentence="…",
-            created_at=now,
-            seen_at=now,
-            action={"verb": "open", "label": "Look", "arguments": {"url": "/agents/"}},
-        )
+def test_advice_that_only_leads_somewhere_cannot_be_applied(recommended):
+    action = {"verb": "open", "label": "Look", "arguments": {"url": "/agents/"}}
+    row = recommended(subject_kind="workflow", subject_id="99", action=action)
 
     with pytest.raises(Conflict, match="follow its link"):
         recommendations.apply(row.pk, by=ADA)

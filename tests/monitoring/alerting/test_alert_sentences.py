@@ -7,11 +7,13 @@ from django.utils import timezone
 
 from monitoring.alerting import alerts
 from monitoring.audit.sentences import marked_up, sentence
+from monitoring.models import Threshold
 from monitoring.notification import silencing
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Event, Role
 from tests.audit import last_event
 from tests.monitoring.alerts_made import alert, condition
+from tests.silent_writes import arranged
 
 pytestmark = pytest.mark.django_db
 OLGA = Actor("person", "", "Olga", role=Role.OPERATOR)
@@ -38,6 +40,16 @@ def test_what_is_done_to_an_alert_reads_as_a_sentence(operator):
     assert told() == f"Olga wrote a note on {WHAT}"
     alerts.resolve(number, by=OLGA, reason="A false alarm")
     assert told() == f"Olga resolved {WHAT}"
+    assert f'<a href="/alerts/{number}/">{WHAT}</a>' in marked_up(last_event())
+
+
+def test_the_whole_alert_is_the_link_not_the_threshold_that_it_is_named_after():
+    with arranged():
+        limit = Threshold.objects.create(name="Response over 5 s", metric="response_time", value=5, recovery_value=4)
+    number = alert(threshold=limit).pk
+
+    alerts.note(number, "Known", by=OLGA)
+
     assert f'<a href="/alerts/{number}/">{WHAT}</a>' in marked_up(last_event())
 
 

@@ -1,5 +1,7 @@
 """The evaluator: each tick once and in order, alerts that begin, change and end, on real rows."""
 
+import re
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -239,6 +241,30 @@ def test_at_most_so_many_alerts_change_in_a_tick_and_the_rest_at_the_next(monkey
     assert (first, evaluate(START + 30), Alert.objects.filter(status="firing").count()) == (2, 1, 3)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_two_processes_evaluate_a_tick_once_between_them():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    threshold()
+    tick(START)
+    gauge(9, START)
+    changed: list[int] = []
+
+    def run() -> None:
+        changed.append(evaluate(START))
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(changed) == [0, 1]
+    assert told() == ["AlertFired"]
+
+
 # --- Missing data ---
 
 
@@ -420,6 +446,21 @@ def test_the_planner_of_notifications_hears_of_it_in_the_same_transaction():
     planner.run_due(instant(last + 60))
 
     assert Notification.objects.get().kind == "firing"
+
+
+@pytest.mark.usefixtures("plans_by_index")
+def test_alerts_of_long_ago_are_not_read_at_a_tick():
+    threshold()
+    live([9])
+    for rows in (
+        Alert.objects.filter(status="resolved", resolved_at__gte=instant(START)).order_by("pk"),
+        Alert.objects.filter(status="resolved", flapping=True).order_by("pk"),
+        Alert.objects.filter(status__in=evaluator.OPEN).order_by("pk"),
+    ):
+        plan = rows.explain()
+
+        assert "alert_" in plan, plan
+        assert not re.search(r"SCAN monitoring_alert(?! USING)|Seq Scan", plan), plan
 
 
 def queries_of(at: int) -> int:

@@ -74,6 +74,8 @@ def test_the_choices_are_those_of_the_table():
         ({"for_s": "soon"}, "for_s", "whole seconds"),
         ({"keep_firing_s": 2_592_001}, "keep_firing_s", "30 days"),
         ({"no_data_after_s": 0}, "no_data_after_s", "from 30"),
+        ({"no_data_after_s": 21_601}, "no_data_after_s", "6 hours"),
+        ({"flap_window_s": 86_401}, "flap_window_s", "24 hours"),
         ({"flap_changes": 1}, "flap_changes", "from 2"),
         ({"flap_window_s": 10}, "flap_window_s", "from 60"),
         ({"no_data": "okay"}, "no_data", "Did you mean ok?"),

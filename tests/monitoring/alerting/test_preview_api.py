@@ -59,7 +59,7 @@ def test_samples_of_ones_own_give_intervals_and_notifications(preview):
     ]
     assert answer["samples"] == 40 and answer["channels"] == {"In the browser": 2}
     assert answer["subjects"] == [
-        {"kind": "queue", "id": "", "label": "your samples", "samples": 40, "fired": 1, "firing_s": 660.0}
+        {"kind": "queue", "id": "", "name": "your samples", "samples": 40, "fired": 1, "firing_s": 660.0}
     ]
 
 
@@ -179,7 +179,7 @@ def test_of_a_large_fleet_those_nearest_to_the_limit_are_taken(preview, monkeypa
 
     answer = preview(**{**LIMIT, "metric": "pool_waiting"})
 
-    assert [one["label"] for one in answer["subjects"]] == ["busy", "calm"]
+    assert [one["name"] for one in answer["subjects"]] == ["busy", "calm"]
     assert answer["chosen"].startswith("Of the 3 in its scope, the 2 came nearest")
 
 

@@ -1,6 +1,7 @@
 """The pages of thresholds, through a browser without JavaScript."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -317,6 +318,48 @@ def test_the_chart_shows_the_last_week_of_the_worst_one_with_its_limit(as_, oper
     assert [(limit.value, limit.field) for limit in chart.limits] == [(5, "id_value"), (4, "id_recovery_value")]
     other = as_(operator).post(f"{URL}{slow.pk}/try/", {**FORM, "subject": str(agent.pk)})
     assert other.context["tried"].chart.title == "Response time, kim"
+
+
+def test_what_it_would_have_done_is_said_for_all_and_shaded_for_the_one_that_is_shown(as_, operator, agent, make_agent):
+    calm = make_agent("calm")
+    end = just_now()
+    for number in range(60):
+        at = end - 30 * (60 - number)
+        measured.tick(at, evaluated=True)
+        measured.took(agent, 9 if 20 <= number < 30 else 1, at)
+        measured.took(calm, 2, at)
+
+    shown = as_(operator).post(f"{URL}try/?metric=response_time", {**FORM, "for_s": "0", "keep_firing_s": "0"})
+
+    said = text(shown)
+    assert "would have fired once , 5 m in all" in said and "notified 2 times: 2 In the browser" in said
+    tried = shown.context["tried"]
+    since = datetime.fromtimestamp(end - 30 * 40, UTC)
+    assert [(shade.label, list(shade.stretches)) for shade in tried.chart.shades] == [
+        ("would have fired", [(since, since + timedelta(minutes=5))])
+    ]
+    assert tried.chosen.label == "kim" and {subject.label for subject in tried.offered} == {"kim", "calm"}
+    other = as_(operator).post(f"{URL}try/?metric=response_time", {**FORM, "subject": str(calm.pk)})
+    assert other.context["tried"].chosen.label == "calm"
+    assert other.context["tried"].chart.shades[0].stretches == []
+
+
+def test_what_would_fire_now_is_said_to_be_open(as_, operator, agent):
+    for number in range(10):
+        at = just_now() - 30 * (9 - number)
+        measured.tick(at, evaluated=True)
+        measured.took(agent, 9, at)
+
+    shown = as_(operator).post(f"{URL}try/?metric=response_time", {**FORM, "for_s": "0"})
+
+    assert [firing.is_open for firing in shown.context["tried"].outcome.firings] == [True]
+    assert "now" in text(shown)
+
+
+def test_where_its_scope_holds_nothing_there_is_nothing_to_try(as_, operator):
+    shown = as_(operator).post(f"{URL}try/?metric=response_time", FORM)
+
+    assert "Nothing is in its scope at present" in text(shown)
 
 
 def test_with_a_fault_the_chart_stays_and_the_fault_is_said(as_, operator, slow, agent):

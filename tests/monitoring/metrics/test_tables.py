@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from monitoring.metrics import readings, tables
 from monitoring.metrics.readings import Scope
 from monitoring.models import AgentSample, Gauge, GaugeSample, RunMeasure, Span, Tick
+from orchestra.kernel import retention
 from orchestra.kernel.series import DAY_S, HOUR_S, steps_between
 
 pytestmark = pytest.mark.django_db
@@ -108,3 +109,12 @@ def test_added_again_what_was_added_up_stays_the_same(make_agent, sampled):
 
     assert list(AgentSample.objects.exclude(span=Span.TICK).values_list("calls", flat=True)) == [3, 3]
     assert not Gauge.objects.exists()
+
+
+def test_of_very_many_old_rows_the_rest_goes_the_next_time(monkeypatch):
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "SLICES_AT_MOST_S", 0.0)
+    for number in range(5):
+        Tick.objects.create(at=NOON - 9 * DAY_S + 30 * number, holder="test")
+
+    assert [tables.forget_ticks(clock(NOON)) for _ in range(4)] == [2, 2, 1, 0]

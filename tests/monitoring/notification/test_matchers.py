@@ -80,3 +80,22 @@ def test_an_alert_s_own_labels_make_the_conditions_that_fit_it():
     made = matchers.for_labels(LABELS, ["threshold", "agent", "pool"])
     assert made == one("agent", "=", "Billing bot") + one("pool", "=", "billing")
     assert matchers.matches(made, LABELS)
+
+
+def test_many_asked_together_answer_as_each_asked_alone():
+    sets = [
+        {"agent": name, "severity": severity}
+        for name in ("Billing bot", "support", "")
+        for severity in ("info", "critical")
+    ] + [{}]
+    conditions = [
+        one("agent", operator, value)
+        for operator, value in (("=", "support"), ("!=", "support"), ("in", ["support", "x"]), ("contains", "B"))
+    ]
+    every = [*conditions, *(each + one("severity", "=", "critical") for each in conditions), []]
+
+    labelled = matchers.Labelled(sets)
+
+    for asked in every:
+        alone = [place for place, labels in enumerate(sets) if matchers.matches(asked, labels)]
+        assert labelled.fitting(asked) == alone

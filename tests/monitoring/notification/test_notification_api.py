@@ -71,6 +71,11 @@ def test_the_life_of_a_route(admin: Any, make_channel: Callable[..., Channel]) -
         ({"quiet": {"blocks": [{"from": "25:00", "to": "07:00"}]}}, "quiet.blocks[0].from"),
         ({"repeat_s": 5}, "repeat_s"),
         ({"channels": [9_999]}, "channels"),
+        ({"channels": [10**30]}, "channels"),
+        ({"quiet": {"timezone": ["UTC"], "blocks": []}}, "quiet.timezone"),
+        ({"quiet": {"except": [{}]}}, "quiet.except"),
+        ({"quiet": {"blocks": [{"days": [[]], "from": "22:00", "to": "07:00"}]}}, "quiet.blocks[0].days"),
+        ({"matchers": [{"label": "agent", "operator": "in", "value": "x"}]}, "matchers[0].value"),
         ({"escalate_after_s": 600}, "escalate_to"),
     ],
 )

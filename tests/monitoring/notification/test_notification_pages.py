@@ -13,11 +13,15 @@ from django.utils import timezone
 
 from monitoring.models import Channel, Inhibition, Notification, Route
 from monitoring.notification import defaults, planner, routes
+from monitoring.notification import news as fresh
+from orchestra.kernel import events
+from orchestra.kernel.events import Ref
 from orchestra.kernel.models import User
 from tests.audit import actions, last_event
 from tests.monitoring import alerts_made
 from tests.monitoring.notification.conftest import ADMIN
 from tests.monitoring.notification.servers import Receiver
+from tests.silent_writes import arranged
 
 
 @pytest.fixture
@@ -313,11 +317,9 @@ def test_what_is_new_is_told_from_where_the_browser_stands(
     begin = vera.get("/alerts/notifications/fresh/").json()
     assert begin["items"] == []
     alert, now = alerts_made.alert(), timezone.now()
-    from tests.silent_writes import arranged
-
     with arranged():
         planner.hear([alert], now)
-    planner.run_due(now + timedelta(seconds=30))
+    planner.run_due(now + timedelta(seconds=31))
 
     news = vera.get(f"/alerts/notifications/fresh/?since={begin['number']}").json()
     [item] = news["items"]
@@ -327,10 +329,6 @@ def test_what_is_new_is_told_from_where_the_browser_stands(
 
 
 def test_what_was_sent_elsewhere_or_resolved_is_no_news_for_the_browser(vera: Client, webhook: Channel) -> None:
-    from monitoring.notification import news as fresh
-    from orchestra.kernel import events
-    from orchestra.kernel.events import Ref
-
     begin = fresh.since(None)["number"]
     alert = alerts_made.alert()
     by_hook = alerts_made.notification(alert, "Hook", channel_id=webhook.pk)

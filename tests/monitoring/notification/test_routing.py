@@ -1,6 +1,8 @@
 """Which routes take an alert, and the path that says why."""
 
-from monitoring.notification.routing import BUILT_IN, Rules, way_of
+import pytest
+
+from monitoring.notification.routing import BUILT_IN, RouteRule, Rules, takers, way_of
 from tests.monitoring.notification.simulated import Simulation, labels, route
 
 GRAVE = route(id=1, name="Grave", severities=frozenset({"critical"}))
@@ -30,6 +32,14 @@ def test_a_route_that_continues_has_the_others_asked_as_well() -> None:
     way = way_of(Rules([first, GRAVE, REST]), labels(1))
     assert [one.name for one in way.routes] == ["Log", "Rest"]
     assert "Route “Log” continues, so the routes after it are asked as well." in way.path
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("agent", ["billing one", "other"])
+@pytest.mark.parametrize("order", [[GRAVE, BILLING, REST], [route(continues=True), GRAVE], [GRAVE], []])
+def test_with_and_without_words_the_same_routes_are_found(severity: str, agent: str, order: list[RouteRule]) -> None:
+    given = labels(1, severity=severity, agent=agent)
+    assert takers(Rules(order), given) == list(way_of(Rules(order), given).routes)
 
 
 def test_what_no_route_takes_goes_the_built_in_way() -> None:

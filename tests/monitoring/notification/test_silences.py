@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monitoring.models import Silence
-from monitoring.notification import silences, silencing
+from monitoring.models import Alert, Silence
+from monitoring.notification import matchers, silences, silencing
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from orchestra.kernel.models import Event, Role
@@ -243,3 +243,30 @@ def test_that_people_were_warned_is_kept():
 
     made.refresh_from_db()
     assert made.warned_at == now
+
+
+def test_the_database_finds_the_same_alerts_as_the_conditions_do():
+    labels = [
+        {"agent": "Bäcker [1]", "severity": "critical"},
+        {"agent": "bÄCKER [1]-2", "severity": "info"},
+        {"agent": "Bäcker11", "severity": "info"},
+        {"queue": "default", "severity": "info"},
+        {"severity": "warning"},
+    ]
+    rows = [alert(str(number), subject_id=str(number), labels=each) for number, each in enumerate(labels)]
+    for conditions in (
+        [condition("agent", "=", "Bäcker11")],
+        [condition("agent", "!=", "Bäcker11")],
+        [condition("agent", "in", ["Bäcker11", "x"])],
+        [condition("agent", "contains", "äcker [1]")],
+        [condition("agent", "starts with", "bäcker [1")],
+        [condition("agent", "contains", "B"), condition("severity", "!=", "info")],
+        [condition("queue", "!=", "x"), condition("severity", "in", ["info", "warning"])],
+    ):
+        lasts = silence(*conditions)
+        fitting = {row.pk for row in rows if matchers.matches(conditions, row.labels)}
+
+        found = set(Alert.objects.filter(silences.silenced(timezone.now())).values_list("pk", flat=True))
+
+        assert found == fitting == {row.pk for row in silences.would_hide(conditions)}, conditions
+        silencing.end(lasts.pk, by=OLGA)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring import search
+from monitoring.audit import search
 from monitoring.audit.sentences import sentence
 from tests.monitoring.happenings import happened
 
