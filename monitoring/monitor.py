@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 ADVISE_EVERY_S = 300.0
 AGAIN_S = 2.0
 """After the database did not answer."""
+LONG_S = 2.0 * TICK_S
+"""A turn that takes longer is said to: no other begins meanwhile."""
 STOP_S = 1.5
 """So long whoever stops waits for the step that is being done; its transaction is undone if the process ends first."""
 
@@ -55,16 +57,22 @@ class Monitor:
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self.steps = steps or usual_steps()
         self._next_at = 0.0
+        self._begun_at = 0.0
+        self._at_work = ""
+        self._has_warned = False
         self._due_at: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def tick(self) -> int:
         """Begin a turn if one is due and the last one has ended; returns at once, how many were begun."""
-        is_busy = self._thread is not None and self._thread.is_alive()
-        if not settings.MONITORING or is_busy or time.monotonic() < self._next_at:
+        if self._thread is not None and self._thread.is_alive():
+            self._warn_if_long()
+            return 0
+        if not settings.MONITORING or time.monotonic() < self._next_at:
             return 0
         self._stopping.clear()
+        self._begun_at, self._has_warned = time.monotonic(), False
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._thread.start()
         return 1
@@ -90,7 +98,20 @@ class Monitor:
                 self._do(step)
                 self._due_at[step.name] = time.monotonic() + step.every_s
 
+    def _warn_if_long(self) -> None:
+        """Say once that the turn takes too long, and which step it is at."""
+        lasted_s = time.monotonic() - self._begun_at
+        if lasted_s > LONG_S and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "The monitor has been at its turn for %.0f s, now at the step %r, and no other begins before it ends: "
+                "no metrics are collected meanwhile. Look at what the database waits for",
+                lasted_s,
+                self._at_work,
+            )
+
     def _do(self, step: Step) -> None:
+        self._at_work = step.name
         try:
             step.act()
         except (OperationalError, InterfaceError):

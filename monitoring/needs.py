@@ -60,7 +60,7 @@ def _reviews(asked: DeskList) -> Tile:
 def _alerts(asked: AlertList) -> Tile:
     count, first = asked.count(), _first(asked)
     if first is None:
-        return Tile(0, "alerts firing", reverse("alerts"), "bell", note="none that nobody knows of")
+        return Tile(0, "alerts firing", reverse("alerts"), "bell", note="none unacknowledged")
     name = "alert firing" if count == 1 else "alerts firing"
     tone = "waiting" if first.severity == Severity.INFO else "failed"
     return Tile(count, name, _address("alerts", asked), "bell", tone, f"{first}, since", first.fired_at or first.since)

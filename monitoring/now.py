@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import groupby, islice
 
+from django.conf import settings
 from django.db.models import F, Q, prefetch_related_objects
 
 from agents import pool_figures
@@ -102,6 +103,11 @@ class Now:
     @cached_property
     def has_workers(self) -> bool:
         return pulses.alive(pulses.EXECUTOR, within_s=waiting.EXECUTOR_SILENT_S).exists()
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether metrics are collected and thresholds watched."""
+        return bool(settings.MONITORING)
 
     @cached_property
     def tiles(self) -> list[Tile]:

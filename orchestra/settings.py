@@ -253,11 +253,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "orchestra.logs.formatter", "machine": not DEBUG and not os.isatty(2)}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["stderr"], "level": ENV["LOG_LEVEL"]},
     "loggers": {
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "daphne": {"level": "WARNING"},
+        "apprise": {"handlers": ["nowhere"], "propagate": False},  # it tells addresses with the keys that they hold
         "axes": {"level": "WARNING"},
         "channels_redis": {"level": "CRITICAL"},  # one stack a second while Redis is away; others say so once
         "fontTools": {"level": "WARNING"},

@@ -37,6 +37,7 @@ PHRASES: dict[str, Phrase] = {
     "AlertUnacknowledged": _did_to("took the acknowledgement of", " back"),
     "AlertAssigned": _assigned,
     "AlertNoted": _did_to("wrote a note on"),
+    "AlertsRemoved": lambda event: f"Old alerts were removed: {event.target_label}",
     "SilenceCreated": _of_silence("silenced alerts"),
     "SilenceChanged": _of_silence("changed the silence of alerts"),
     "SilenceEnded": _of_silence("ended the silence of alerts"),

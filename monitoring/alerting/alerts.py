@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from monitoring.alerting import states
-from monitoring.models import Alert
+from monitoring.models import Alert, AlertStatus
 from monitoring.notification import planner
-from orchestra.kernel import access, accounts, bulk, events
+from orchestra.kernel import access, accounts, bulk, events, retention
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Invalid, NotFound, field_error
 from orchestra.kernel.events import Ref
@@ -36,6 +36,9 @@ access.grant(
 USUALLY = timedelta(hours=4)
 LONGEST = timedelta(days=30)
 LONGEST_NOTE = 5_000
+KEPT_DAYS, KEPT_UNFIRED_DAYS = 180, 7
+"""Days after they were resolved; of those that went back before they fired, and nobody heard of, fewer."""
+REMOVED_AT_ONCE = 1_000
 ACKNOWLEDGEMENT = ("acknowledged_by", "acknowledged_at", "acknowledged_until", "owner_id", "note")
 Change = Callable[[Alert], Any]
 Tell = Callable[[Sequence[Alert], datetime], Any]
@@ -152,6 +155,18 @@ def resolve_many(selection: Selection[Alert], *, by: Actor, reason: str) -> Tall
 
     _each(selection, by, deal_with)
     return tally
+
+
+def forget_old() -> int:
+    """Remove alerts resolved long ago, sooner those that never fired and nobody heard of; returns how many."""
+    resolved = Alert.objects.filter(status=AlertStatus.RESOLVED, flapping=False)
+    old = retention.ended_before(resolved, "resolved_at", days=KEPT_DAYS)
+    dropped = resolved.filter(fired_at=None, notifications=None)
+    unfired = retention.ended_before(dropped, "resolved_at", days=KEPT_UNFIRED_DAYS)
+    by, action = retention.RETENTION, "AlertsRemoved"
+    return sum(
+        retention.remove_recorded(rows, at_once=REMOVED_AT_ONCE, by=by, action=action) for rows in (old, unfired)
+    )
 
 
 def is_acknowledged(alert: Alert, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 
 from monitoring.alerting import machine, states, survey
@@ -25,6 +26,8 @@ from orchestra.kernel.clock import database_now
 MOST = 10_000
 """Alerts that change in one tick; those left over do at the next."""
 TICKS_AT_ONCE = 20
+TRIED_FOR_S = 120
+"""So old a tick is evaluated again after the database was locked or away; then it is passed over as any other."""
 OPEN = [status for status in AlertStatus.values if status != AlertStatus.RESOLVED]
 
 _held = Held()
@@ -37,7 +40,7 @@ def evaluate_due(now: datetime | None = None) -> int:
     """Evaluate the ticks that nobody has evaluated, the oldest first; returns how many alerts changed.
 
     A tick of a clock that is ahead is left for its time. One that cannot be evaluated is passed over, so that those
-    after it are not kept, and the error raised.
+    after it are not kept, and the error raised. Where the database did not answer, it is tried again for a while first.
     """
     now = now or database_now()
     due = Tick.objects.filter(evaluated=False, at__lte=int(now.timestamp()))
@@ -45,8 +48,9 @@ def evaluate_due(now: datetime | None = None) -> int:
     for at in list(due.order_by("at").values_list("at", flat=True)[:TICKS_AT_ONCE]):
         try:
             changed += _evaluate(at, now)
-        except Exception:
-            _marked(at)
+        except Exception as error:
+            if not isinstance(error, OperationalError | InterfaceError) or now.timestamp() - at > TRIED_FOR_S:
+                _marked(at)
             raise
     return changed
 
@@ -167,6 +171,7 @@ class _Round:
             return
         measured, at = look.value_of(subject.id), self.survey.at
         value = measured[0] if measured else None
+        is_ahead = alert is not None and alert.seen_at.timestamp() > self.now
         state = None if alert is None else self._state_of(alert)
         if state is not None and machine.is_forgotten(look.rule, state, at):
             if not look.rule.begins(value):
@@ -182,7 +187,7 @@ class _Round:
             return
         elif states.follow(alert, look.threshold, subject):
             self.followed.append(alert)
-        if changes:
+        if changes or is_ahead:  # whose instants were taken back, which is to be written too
             self.moved.append(states.take_on(alert, after, changes))
         else:
             self.seen.append(alert)

@@ -5,6 +5,7 @@ between two evaluations counts as what is found at its end.
 """
 
 import operator
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -53,6 +54,8 @@ class Change(StrEnum):
 
 COUNTED = frozenset({Change.FIRED, Change.RESOLVED, Change.LOST_DATA, Change.DATA_BACK})
 """These make an alert flap when there are too many of them."""
+MOST_KEPT: Final = 1_001
+"""Changes that a state keeps, the newest: one more than any threshold allows within its window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +174,16 @@ def resolved(state: State, at: float) -> State:
 
 
 def rebased(state: State, before: float) -> State:
-    """A state whose clock was ahead, as if it had been seen last at ``before``: or nothing would change for long."""
+    """A state whose clock was ahead, as if it had been seen last at ``before``: or nothing would change for long.
+
+    What it has lasted counts anew from there: how much of that was seen, and by which clock, nobody knows.
+    """
+    since = min(state.since, before)
     return state._replace(
-        since=min(state.since, before),
+        since=since,
         began_at=min(state.began_at, before),
         seen_at=min(state.seen_at, before),
-        unseen_s=0 if state.since > before else state.unseen_s,
+        unseen_s=before - since,
         changes=tuple(min(change, before) for change in state.changes),
     )
 
@@ -269,9 +276,9 @@ def _flap(rule: Rule, state: State, at: float, changes: tuple[Change, ...]) -> S
     """Count the change, and say when there begin to be too many of them, or few enough again."""
     if not state.changes and COUNTED.isdisjoint(changes):
         return Step(state, changes)
-    within = tuple(change for change in state.changes if at - change <= rule.flap_window_s + ROUNDING_S)
+    within = state.changes[bisect_left(state.changes, at - rule.flap_window_s - ROUNDING_S) :]
     if not COUNTED.isdisjoint(changes):
-        within = (*within, at)
+        within = (*within[1 - MOST_KEPT :], at)
     if not state.flapping and len(within) > rule.flap_changes:
         return Step(state._replace(changes=within, flapping=True), (*changes, Change.STARTED_FLAPPING))
     if state.flapping and len(within) <= rule.flap_changes // 2:

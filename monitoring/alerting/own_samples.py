@@ -50,7 +50,7 @@ def instant(at: Any) -> float:
     """Seconds since 1970. Raises ValueError or TypeError for what is no instant."""
     if isinstance(at, str):
         read_at = datetime.fromisoformat(at)
-        return (read_at if read_at.tzinfo else read_at.replace(tzinfo=UTC)).timestamp()
+        at = (read_at if read_at.tzinfo else read_at.replace(tzinfo=UTC)).timestamp()
     if isinstance(at, bool) or not isinstance(at, int | float) or not (math.isfinite(at) and 0 <= at <= LATEST):
         raise ValueError(INSTANT)
     return float(at)

@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 from django.urls import reverse
 
-from monitoring.alerting import alert_listing, alert_panels, alert_sentences, listing, states, threshold_panels
+from monitoring.alerting import alert_listing, alert_panels, alert_sentences, alerts, listing, states, threshold_panels
 from monitoring.notification.silence_listing import SilenceList
-from orchestra.kernel import events, registry
+from orchestra.kernel import events, housekeeping, registry
 from orchestra.kernel.registry import Command, Room
 
 
 def register() -> None:
     """Called once, by the app's ``ready``."""
     events.TELEMETRY.update({*states.TELEMETRY, "monitoring_silence.warned_at"})
+    housekeeping.chores.register("old alerts", alerts.forget_old)
     badge, topics = alert_listing.badge, ("alert",)
     registry.rooms.register("alerts", Room("Watch", 680, "Alerts", "bell", "alerts", badge=badge, topics=topics))
     for kind in ("alert", "silence", "threshold"):

@@ -5,6 +5,7 @@ limit, and resolves those whose threshold is disabled or gone.
 """
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from django.utils import timezone
@@ -46,6 +47,7 @@ FIELDS = (
     "enabled",
 )
 """All that a person can set."""
+LONGEST_NUMBER = len(" (9999)")
 
 
 class Overtaken(Conflict):
@@ -55,13 +57,17 @@ class Overtaken(Conflict):
 
 
 def create(values: Mapping[str, Any], *, by: Actor, reason: str = "") -> Threshold:
-    """Add a threshold. ``values`` are read as ``limits`` reads them; without a name it is named after its limit.
+    """Add a threshold. ``values`` are read as ``limits`` reads them; without a name it is named after its limit, and
+    numbered where there is one of that name.
 
     Raises :class:`Invalid` naming each bad field.
     """
     access.check(by, "thresholds.create")
     with events.recording(by):
-        threshold = Threshold(**whole(values))
+        read = whole(values)
+        if "name" not in values:
+            read["name"] = _free(read["name"])
+        threshold = Threshold(**read)
         with name_taken_reported("a threshold", threshold.name):
             threshold.save(force_insert=True)
         _keep_version(threshold, by=by, reason=reason)
@@ -227,6 +233,14 @@ def _name(read: Mapping[str, Any]) -> str:
     kind, value = read["scope_kind"], read["scope_value"]
     subject = "" if kind == ScopeKind.ALL else scopes.in_words(read["metric"], kind, scopes.name_of(kind, value))
     return limit_words.name(read, subject)
+
+
+def _free(name: str) -> str:
+    """``name``, with a number if it is taken. Of two who ask at once the second is told that it is taken."""
+    start = name[: limits.LONGEST_NAME - LONGEST_NUMBER]
+    taken = set(Threshold.objects.filter(name__startswith=start).values_list("name", flat=True))
+    numbered = (f"{start} ({number})" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _keep_version(threshold: Threshold, *, by: Actor, reason: str, restores: int | None = None) -> None:

@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+CALL_COUNTS_S = 45
+"""So long a tick's calls count: until the next tick, and no longer. One failed call of an agent that is idle otherwise
+does not fire, for without data the clock of what is pending stands still."""
+
 USUAL: Sequence[Mapping[str, Any]] = (
     {
         "name": "Slow agent",
@@ -11,6 +15,7 @@ USUAL: Sequence[Mapping[str, Any]] = (
         "recovery_value": 4.0,
         "for_s": 60,
         "keep_firing_s": 120,
+        "no_data_after_s": CALL_COUNTS_S,
         "instruction": "Look at the agent's chart: is it slow since a change, or only under load? "
         "Give it more slots, scale its pool, or drain it until it answers faster.",
     },
@@ -21,6 +26,7 @@ USUAL: Sequence[Mapping[str, Any]] = (
         "recovery_value": 0.02,
         "for_s": 60,
         "keep_firing_s": 300,
+        "no_data_after_s": CALL_COUNTS_S,
         "severity": "critical",
         "instruction": "Read the errors on the agent's page. Drain it if others can do its work; "
         "dead letters of its steps can be sent again once it works.",

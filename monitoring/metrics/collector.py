@@ -7,14 +7,16 @@ tick before is written once, whoever collects, and in the next tick if one was s
 
 A tick that nobody collected is missing. What was counted meanwhile has the next one, as what several ticks counted;
 after more than :data:`GAP_S` it begins anew, and of the time between nothing is known. If the clock is set back there
-is no tick until it has passed the last one.
+is no tick until it has passed the last one; if that lies more than :data:`GAP_S` ahead, what was collected of the time
+to come is removed instead, and counting begins anew.
 """
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -26,12 +28,14 @@ from monitoring.metrics.catalogue import TICK_S
 from monitoring.metrics.counters import Counted, Seen
 from monitoring.metrics.gauges import Reading
 from monitoring.metrics.tables import AGENTS, GAUGES, RUNS
-from monitoring.models import CountersSeen, Gauge, Span, Tick
+from monitoring.models import AgentSample, CountersSeen, Gauge, GaugeSample, Span, Tick
 from orchestra.kernel import chain, pulses, right_of_way, series
 from orchestra.kernel.clock import database_now
 
+logger = logging.getLogger(__name__)
+
 GAP_S = 900
-"""After a longer pause than this the counters are looked at anew."""
+"""After a longer pause than this the counters are looked at anew; nor does a clock that was ahead keep ticks for longer."""
 PLACE = 1
 """The number of the one row of CountersSeen."""
 
@@ -71,7 +75,8 @@ class Collector:
         at = int(now.timestamp()) // TICK_S * TICK_S
         mark = CountersSeen.objects.defer("sums").filter(pk=PLACE).first()
         last = Tick.objects.order_by("-at").only("at", "event_number").first()
-        if max(mark.at if mark else 0, last.at if last else 0) >= at:
+        newest = max(mark.at if mark else 0, last.at if last else 0)
+        if newest >= at and not _begins_anew(at, newest):
             return None
         before = self._before(mark, last, at)
         found = self._find(at, now, before)
@@ -90,7 +95,7 @@ class Collector:
 
     def _before(self, mark: CountersSeen | None, last: Tick | None, at: int) -> _Before | None:
         """The tick before, if it is recent enough to go on from."""
-        if mark is None or last is None or mark.at != last.at or at - last.at > GAP_S:
+        if mark is None or last is None or mark.at != last.at or not 0 < at - last.at <= GAP_S:
             return None
         if self._seen[0] != mark.at:
             sums = CountersSeen.objects.values_list("sums", flat=True).get(pk=PLACE)
@@ -124,6 +129,7 @@ class Collector:
         with right_of_way.announced(), transaction.atomic():
             if not _moved(mark, tick.at, found.seen):
                 return False
+            _forget_after(tick.at)
             AGENTS.add(found.samples)
             GAUGES.add(values)
             RUNS.add(runs.rows_of(found.runs.items()))
@@ -161,6 +167,28 @@ def _moved(mark: CountersSeen | None, at: int, seen: Seen) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def _begins_anew(at: int, newest: int) -> bool:
+    """Whether ``newest`` is so far ahead that the clock was wrong; a tick that there is remains as it is."""
+    return newest - at > GAP_S and not Tick.objects.filter(pk=at).exists()
+
+
+def _forget_after(at: int) -> None:
+    """Remove the ticks after this one, and their samples: a clock that was ahead has made them."""
+    newest = Tick.objects.filter(at__gt=at).order_by("-at").values_list("at", flat=True).first()
+    if newest is None:
+        return
+    for model in (AgentSample, GaugeSample):
+        model._default_manager.filter(span=Span.TICK, at__gt=at).delete()
+    removed, _ = Tick.objects.filter(at__gt=at).delete()
+    logger.warning(
+        "The clock was ahead: %s ticks up to %s were removed, since it is %s, and metrics are counted anew from now on. "
+        "See to it that the clock of the database stays right",
+        removed,
+        datetime.fromtimestamp(newest, UTC),
+        datetime.fromtimestamp(at, UTC),
+    )
 
 
 def _agents() -> list[Agent]:

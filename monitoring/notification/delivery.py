@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from monitoring.models import NOTIFICATION_STATES, Channel, Notification, NotificationStatus
 from monitoring.notification import letters
 from monitoring.notification.kinds import KINDS
@@ -35,6 +37,8 @@ LEASE = timedelta(seconds=30)
 TAKEN_UP_WITHIN = timedelta(seconds=20)
 """A message that no worker has taken up for so long is sent again."""
 RESCUED_AT_ONCE = 200
+FARTHEST = timedelta(hours=2)
+"""No try is put off for longer: what is due after that was written by a clock that was ahead, and is due now."""
 LOST = "The worker that sent it was lost; whether it arrived is not known."
 MOST_TRIES = 50
 
@@ -87,9 +91,11 @@ def rescue(now: datetime) -> int:
 
     Returns how many. Cheap when nothing is due: one query by index.
     """
-    due = list(Notification.objects.filter(due_at__lte=now).order_by("due_at")[:RESCUED_AT_ONCE])
+    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST)
+    due = list(Notification.objects.filter(is_due).order_by("due_at")[:RESCUED_AT_ONCE])
     lost = [row for row in due if row.status == NotificationStatus.SENDING]
-    fresh = {row.pk for row in due if not row.attempts and row.due_at and row.due_at > now - TAKEN_UP_WITHIN}
+    lately = now - TAKEN_UP_WITHIN
+    fresh = {row.pk for row in due if not row.attempts and row.due_at and lately < row.due_at <= now}
     if lost:
         with events.recording(NOTIFIER):
             for row in lost:
@@ -120,7 +126,9 @@ def _take(pk: int) -> Try | None:
     with events.recording(NOTIFIER):
         now = database_now()
         row = _locked(pk)
-        if row is None or row.status != NotificationStatus.QUEUED or row.due_at is None or row.due_at > now:
+        if row is None or row.status != NotificationStatus.QUEUED or row.due_at is None:
+            return None
+        if now < row.due_at <= now + FARTHEST:
             return None
         lease_until = now + LEASE
         NOTIFICATION_STATES.move(
@@ -181,7 +189,8 @@ def _locked(pk: int) -> Notification | None:
 
 
 def _channel_of(row: Notification) -> Channel | None:
-    return Channel.objects.filter(pk=row.channel_id).first() if row.channel_id else None
+    """Its secrets are read when it is sent: if no key opens them, that is a try that failed."""
+    return Channel.objects.filter(pk=row.channel_id).defer("secrets").first() if row.channel_id else None
 
 
 def _letter_of(row: Notification) -> Letter:

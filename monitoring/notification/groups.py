@@ -83,6 +83,24 @@ class Group:
         """Look at it at ``at`` or before."""
         self.due_at = at if self.due_at is None else min(self.due_at, at)
 
+    def join(self, other: "Group") -> None:
+        """Take over what another process has made of the same group."""
+        if other.members:
+            self.members = {**self.members, **other.members}
+            self.opened_at, self.sent_at, self.escalated_at = other.opened_at, other.sent_at, other.escalated_at
+            if other.due_at is not None:
+                self.look_at(other.due_at)
+
+    def rebase(self, at: float) -> None:
+        """Forget what a clock that was ahead wrote of a time after ``at``, as if it had been then."""
+        self.opened_at = min(self.opened_at, at)
+        for instant in ("sent_at", "due_at", "escalated_at"):
+            if (getattr(self, instant) or 0) > at:
+                setattr(self, instant, at)
+        for member in self.members.values():
+            if (member.said_at or 0) > at:
+                member.said_at = at
+
     def told(self) -> dict[str, Any]:
         """The members as JSON; what is as usual is left out."""
         return {

@@ -41,7 +41,7 @@ class Hiding:
             yield from self._by_inhibition(fact)
         if kind not in (RESOLVED, REMINDER):
             yield from _by_acknowledgement(fact, at)
-        yield from _by_quiet_hours(fact, route, at)
+        yield from by_quiet_hours(fact.labels, route, at)
 
     def _by_silence(self, fact: Fact, at: float) -> Iterator[Hidden]:
         silence = routing.silenced_by(self._rules, fact.labels, at)
@@ -66,9 +66,10 @@ def _by_acknowledgement(fact: Fact, at: float) -> Iterator[Hidden]:
         yield Hidden(f"acknowledged {end}", f"{by} acknowledged it{until}, so it is not told again.", end)
 
 
-def _by_quiet_hours(fact: Fact, route: RouteRule, at: float) -> Iterator[Hidden]:
+def by_quiet_hours(labels: Labels, route: RouteRule, at: float) -> Iterator[Hidden]:
+    """What hides whatever is said of an alert with these labels from a route for the time of day, if it does."""
     quiet = route.quiet
-    if quiet is None or fact.labels.get("severity") in quiet.loud:
+    if quiet is None or labels.get("severity") in quiet.loud:
         return
     end = quiet.until(at)
     if end is not None:

@@ -35,6 +35,11 @@ _STATES: Mapping[str, str] = {
     AlertStatus.RESOLVED: "is resolved",
     AlertStatus.PENDING: "breaches its limit",
 }
+COLUMNS = (
+    "name", "metric", "severity", "subject_label", "status", "since", "limit", "value", "resolve_reason", "changes",
+    "threshold",
+)  # fmt: skip
+"""What :func:`text_of` reads of an alert."""
 _GRAVITY = ("critical", "warning", "info")
 
 

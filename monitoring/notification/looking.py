@@ -25,6 +25,7 @@ LOOK_AGAIN_S = 30.0
 """What hides an alert and may end early is looked at again at most so often."""
 DIGEST_S = 14_400.0
 """Digests of an alert that goes on flapping, where the route repeats nothing."""
+KEYS_APART = "; "
 UNTOLD = Hidden("untold", "It resolved before anybody had been told that it fires.", None)
 
 
@@ -102,7 +103,7 @@ def moments(group: Group, route: RouteRule, facts: Mapping[int, Fact]) -> Iterat
         if wanted == NOTHING:
             continue
         if fact.flapping and member.said == DIGEST and member.said_at is not None:
-            yield member.said_at + digest_every(route)
+            yield max(member.said_at + digest_every(route), group.news_at(route))
         elif fact.flapping or wanted != member.said:
             yield group.news_at(route)
         else:
@@ -167,11 +168,12 @@ def _ends(hidden: Hidden, route: RouteRule, at: float) -> list[float]:
 
 
 def _hold(member: Member, fact: Fact, kind: str, hidden: Hidden, told: Told) -> None:
-    """Say once what hides it, not each time it is looked at."""
-    key = f"{hidden.key}, {kind}"
-    if member.held != key:
+    """Say once what hides it, not each time it is looked at; of each kind, since more than one may be due."""
+    key, of_kind = f"{hidden.key}, {kind}", f", {kind}"
+    keys = member.held.split(KEYS_APART) if member.held else []
+    if key not in keys:
         told.hide(kind, fact.id, hidden)
-        member.held = key
+        member.held = KEYS_APART.join([*(one for one in keys if not one.endswith(of_kind)), key])
 
 
 def _tell(group: Group, member: Member, fact: Fact, kind: str, told: Told) -> None:
@@ -189,3 +191,4 @@ def _tell(group: Group, member: Member, fact: Fact, kind: str, told: Told) -> No
     elif kind in (FIRING, NO_DATA, DIGEST):
         told.folded[fact.id] = member.folded
         member.said, member.said_at, member.folded = kind, told.at, 0
+        member.reminded = fact.acknowledged_until  # if there was one, it is over, and this says as much as a reminder

@@ -13,6 +13,8 @@ from orchestra.kernel.models import Event
 SENT, ESCALATED = "NotificationSent", "InquiryEscalated"
 MOST = 10
 """Of more than that only the newest are shown."""
+LOOKED_THROUGH = 200
+"""Messages among which those for browsers are looked for; most may have gone elsewhere."""
 LOUD = (
     NotificationKind.FIRING,
     NotificationKind.REPEAT,
@@ -33,7 +35,8 @@ def since(number: int | None) -> dict[str, Any]:
     if number is None or number > newest:
         return {"number": newest, "items": []}
     wanted = Event.objects.filter(number__gt=number, number__lte=newest)
-    found = [event for action in (SENT, ESCALATED) for event in wanted.filter(action=action).order_by("-number")[:MOST]]
+    asked = ((SENT, LOOKED_THROUGH), (ESCALATED, MOST))
+    found = [event for action, most in asked for event in wanted.filter(action=action).order_by("-number")[:most]]
     found.sort(key=lambda event: event.number)
     return {"number": newest, "items": list(_items(found))[-MOST:]}
 

@@ -6,7 +6,9 @@ Writes Notification when it begins; ``delivery.py`` writes what becomes of it.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from monitoring.models import Alert, Channel, ChannelKind, Notification, NotificationStatus
+from django.db.models import Prefetch
+
+from monitoring.models import Alert, Channel, ChannelKind, Notification, NotificationStatus, Threshold
 from monitoring.notification import letters
 from monitoring.notification.groups import Message
 from monitoring.notification.letters import Head
@@ -18,6 +20,8 @@ from orchestra.kernel.events import Ref
 NOTIFIER = Actor.system("notifier")
 JOB = "monitoring.jobs.deliver"
 THROUGH = Notification.alerts.through
+_INSTRUCTIONS = Prefetch("threshold", queryset=Threshold.objects.only("instruction"))
+"""Thousands of alerts are of a few thresholds: each is read once."""
 
 GroupKey = tuple[int | None, str]
 
@@ -32,14 +36,15 @@ def write(messages: Sequence[Message], groups: Mapping[GroupKey, int]) -> list[N
     wanted = {number for message in messages for number in message.alerts}
     told = {number for message in messages for number in message.alerts[: letters.SHOWN]}
     heads = {head.pk: head for head in map(Head._make, Alert.objects.filter(pk__in=wanted).values_list(*Head._fields))}
-    alerts = {alert.pk: alert for alert in Alert.objects.filter(pk__in=told).select_related("threshold")}
+    shown_of = Alert.objects.filter(pk__in=told).only(*letters.COLUMNS)
+    alerts = {alert.pk: alert for alert in shown_of.prefetch_related(_INSTRUCTIONS)}
     shown = set(Channel.objects.filter(kind=ChannelKind.BROWSER).values_list("pk", flat=True))
     rows = [_row(message, heads, alerts) for message in messages]
     for row, message in zip(rows, messages, strict=True):
         row.group_id = groups.get((message.route, message.group))
         if row.status == NotificationStatus.QUEUED and (message.channel == BROWSER or message.channel.id in shown):
             _show(row)
-    Notification.objects.bulk_create(rows)
+    bulk.execute(bulk.insertion_of(Notification, rows))
     _link(zip(rows, messages, strict=True), heads)
     for row, message in zip(rows, messages, strict=True):
         _record(row, message)

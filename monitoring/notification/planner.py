@@ -7,10 +7,11 @@ them locks them, so two processes never tell of one group twice.
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from monitoring.models import Alert, AlertGroup, Notification, NotificationKind
-from monitoring.notification import delivery, outbox, recorded, routing, silences
+from monitoring.notification import delivery, hiding, outbox, recorded, routing, silences
 from monitoring.notification.groups import Fact, Group, Message, members_of
 from monitoring.notification.outbox import NOTIFIER, GroupKey
 from monitoring.notification.planning import Planner
@@ -24,6 +25,8 @@ GROUPS_AT_ONCE = 500
 """Groups that one call looks at; those left are due still."""
 AT_LATEST = timedelta(hours=12)
 """A group that holds alerts is looked at so often, whatever happens: what nobody heard of is found then."""
+AHEAD = timedelta(minutes=5)
+"""A group that knows of anything later was kept by a clock that was ahead."""
 COLUMNS = ("labels", "told", "opened_at", "sent_at", "due_at", "escalated_at")
 KEPT_FOR = timedelta(days=90)
 
@@ -40,19 +43,13 @@ def hear(alerts: Sequence[Alert], at: datetime) -> None:
 def run_due(now: datetime | None = None) -> int:
     """Have people told of whatever is due; returns how many notifications that made, suppressed ones included.
 
-    Cheap when nothing is: three queries by index.
+    Cheap when nothing is: three queries by index. What was written is given to workers again last: while the broker is
+    away that fails, and browsers are told all the same.
     """
     now = now or timezone.now()
+    made = _warn_of_ends(now) + _tell_due(now)
     delivery.rescue(now)
-    made = _warn_of_ends(now)
-    due = AlertGroup.objects.filter(due_at__lte=now).order_by("due_at").values_list("pk", flat=True)
-    numbers = list(due[:GROUPS_AT_ONCE])
-    if not numbers:
-        return made
-    with events.recording(NOTIFIER):
-        locked = AlertGroup.objects.select_for_update(no_key=True).filter(pk__in=numbers, due_at__lte=now)
-        rows = list(locked.order_by("pk"))
-        return made + _tell(rows, now)
+    return made
 
 
 def look_again(alerts: Collection[Alert], now: datetime | None = None) -> None:
@@ -90,8 +87,27 @@ def _hear(facts: Sequence[Fact], at: datetime) -> None:
     _save(planner, rows, at)
 
 
+def _tell_due(now: datetime) -> int:
+    due = AlertGroup.objects.filter(_is_due(now)).order_by("due_at")
+    numbers = list(due.values_list("pk", flat=True)[:GROUPS_AT_ONCE])
+    if not numbers:
+        return 0
+    with events.recording(NOTIFIER):
+        locked = AlertGroup.objects.select_for_update(no_key=True).filter(_is_due(now), pk__in=numbers)
+        rows = list(locked.order_by("pk"))
+        return _tell(rows, now)
+
+
+def _is_due(now: datetime) -> Q:
+    """Groups to look at; of those that know of a later time, at once, or they would be silent until then."""
+    ahead = Q(due_at__gt=now + AT_LATEST + AHEAD) | Q(sent_at__gt=now + AHEAD) | Q(opened_at__gt=now + AHEAD)
+    return Q(due_at__lte=now) | (Q(due_at__isnull=False) & ahead)
+
+
 def _tell(rows: Sequence[AlertGroup], now: datetime) -> int:
     groups = [_group_of(row) for row in rows]
+    for group in groups:
+        group.rebase(_seconds(now))
     rules = recorded.rules(now)
     planner = Planner(rules, _facts(rules, groups), groups)
     messages = planner.due(_seconds(now))
@@ -107,12 +123,18 @@ def _facts(rules: Rules, groups: Iterable[Group]) -> list[Fact]:
 
 
 def _save(planner: Planner, rows: Sequence[AlertGroup], now: datetime) -> None:
-    """Write the groups that have changed; one that is new may have been there before, with nothing in it."""
+    """Write the groups that have changed; one that is new may have been there before, with nothing in it.
+
+    If another process has filled it meanwhile, the group is that one's as well.
+    """
     known = {(row.route_id, row.key): row for row in rows}
-    new = [key for key in planner.changed if key not in known]
+    new = {key for key in planner.changed if key not in known}
     if new:
-        empty = AlertGroup.objects.filter(key__in=[key for _, key in new], due_at__isnull=True)
-        known |= {(row.route_id, row.key): row for row in empty}
+        there = AlertGroup.objects.select_for_update(no_key=True).filter(key__in=[key for _, key in new])
+        for row in there.order_by("pk"):
+            if (key := (row.route_id, row.key)) in new:
+                known[key] = row
+                planner.changed[key].join(_group_of(row))
     written = [_written(known, group, now) for group in planner.changed.values()]
     bulk.update(AlertGroup, [row for row in written if row.pk is not None], COLUMNS)
     AlertGroup.objects.bulk_create([row for row in written if row.pk is None])
@@ -148,10 +170,10 @@ def _warn_of_ends(now: datetime) -> int:
 
 
 def _warnings(rules: Rules, ending: silences.EndingSoon, now: datetime) -> list[Message]:
-    taken: dict[int | None, tuple[RouteRule, list[int]]] = {}
+    taken: dict[int | None, tuple[RouteRule, list[Alert]]] = {}
     for alert in ending.alerts:
         for route in routing.takers(rules, alert.labels):
-            taken.setdefault(route.id, (route, []))[1].append(alert.pk)
+            taken.setdefault(route.id, (route, []))[1].append(alert)
     silence, at = ending.silence, _seconds(now)
     end = routing.moment(silence.ends_at.timestamp())
     said = f"Silence #{silence.pk} by {silence.author} ends at {end}; whoever it hid then is told of."
@@ -162,13 +184,20 @@ def _warnings(rules: Rules, ending: silences.EndingSoon, now: datetime) -> list[
             channel,
             route.id,
             "",
-            tuple(numbers),
-            (routing.taken_by(route), said),
-            suppressed=not channel.enabled,
+            tuple(alert.pk for alert in alerts),
+            (routing.taken_by(route), said, *quiet),
+            suppressed=bool(quiet) or not channel.enabled,
         )
-        for route, numbers in taken.values()
+        for route, alerts in taken.values()
+        for quiet in [_quiet(route, alerts, at)]
         for channel in route.channels
     ]
+
+
+def _quiet(route: RouteRule, alerts: Sequence[Alert], at: float) -> list[str]:
+    """Why a route tells nobody of any of these alerts at this time of day, if that is so."""
+    hidden = [next(hiding.by_quiet_hours(alert.labels, route, at), None) for alert in alerts]
+    return [hidden[0].sentence] if hidden[0] and all(hidden) else []
 
 
 def _seconds(at: datetime) -> float:

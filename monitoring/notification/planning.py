@@ -55,12 +55,13 @@ class Planner:
         return min((group.due_at for group in self._groups.values() if group.due_at is not None), default=None)
 
     def _join(self, route: RouteRule, fact: Fact, at: float) -> None:
+        """Have it in a group of the route: the one it is in, though its labels or the grouping have changed since."""
+        if any(group.route == route.id for group in self._of.get(fact.id, ())):
+            return
         key = route.key(fact.labels)
         group = self._groups.get((route.id, key))
         if group is None:
             group = self._groups[route.id, key] = Group(route.id, key, route.group_labels(fact.labels), at)
-        if fact.id in group.members:
-            return
         if not group.members:
             group.open(at)
         group.members[fact.id] = Member()
@@ -89,8 +90,8 @@ class Planner:
             return []
         told = looking.Look(group, route, self.rules, self._hiding_now(), at).over(self._facts)
         messages = list(Writer(self.rules, self._facts, route, group, told).messages())
-        if any(not message.suppressed and message.kind != ESCALATION for message in messages):
-            group.sent_at = at
+        if any(told.said[kind] for kind in told.said if kind != ESCALATION):
+            group.sent_at = at  # though its channel be off: it is told again when it is on
         self._leave(group, told.left)
         moments = [*told.again, *looking.moments(group, route, self._facts)]
         group.due_at = min((moment for moment in moments if moment > at), default=None)

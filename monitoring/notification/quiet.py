@@ -33,12 +33,14 @@ class Block:
     def span(self, day: date, zone: ZoneInfo) -> tuple[float, float] | None:
         """The block that begins on ``day`` as seconds since 1970, if there is one.
 
-        What the clock shows twice in autumn counts the first time for a start and the second time for an end.
+        What the clock shows twice in autumn counts the first time for a start and the second time for an end; what it
+        leaves out in spring is as long after the hour that it leaves out.
         """
         if self.days and day.weekday() not in self.days:
             return None
         last = day if self.start < self.end else day + timedelta(days=1)
-        return _instant(day, self.start, zone, fold=0), _instant(last, self.end, zone, fold=1)
+        end = max(_instant(last, self.end, zone, fold=fold) for fold in (0, 1))
+        return _instant(day, self.start, zone, fold=0), end
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,11 +92,12 @@ class RolledUp:
     def _unsettled(self, finer: int, span: int, now: datetime) -> Iterator[datetime]:
         """The beginnings of ``span`` whose rows may not have all that the finer ones have; those without any are not.
 
-        What began before is left out, since some of its finer rows are gone.
+        What began before is left out, since some of its finer rows are gone. What a clock that was ahead has made of
+        a time to come does not count as done.
         """
         length = timedelta(seconds=span)
         begins = series.floor(now - self.kept_for[finer], span) + length
-        newest = self._at_of(span, "-at")
+        newest = self._at_of(span, "-at", until=now)
         if newest is not None:
             begins = max(begins, newest - length)
         while (next_at := self._at_of(finer, "at", since=begins)) is not None:
@@ -104,11 +105,15 @@ class RolledUp:
             yield begins
             begins += length
 
-    def _at_of(self, span: int, order: str, since: datetime | None = None) -> datetime | None:
-        """When the first row of ``span`` in this order begins."""
+    def _at_of(
+        self, span: int, order: str, since: datetime | None = None, until: datetime | None = None
+    ) -> datetime | None:
+        """When the first row of ``span`` in this order begins, of those that begin in this time."""
         rows = self.model._default_manager.filter(span=span)
         if since is not None:
             rows = rows.filter(at__gte=self.instant(since))
+        if until is not None:
+            rows = rows.filter(at__lte=self.instant(until))
         at = rows.order_by(order).values_list("at", flat=True).first()
         return datetime.fromtimestamp(at, UTC) if isinstance(at, int) else at
 

@@ -11,10 +11,13 @@ export class Limits {
   #chart = null;
   #content = { limits: [], unit: "count" };
   #dragged = null;
+  #distance = NaN; // of what the field that is being typed in carries along
 
   constructor(figure, plot, root) {
     Object.assign(this, { figure, plot, root });
     document.addEventListener("input", this.#hear);
+    document.addEventListener("focusin", this.#remember);
+    document.addEventListener("change", this.#carry, true); // before the form is checked
     plot.addEventListener("pointerdown", (event) => this.#grab(event));
     plot.addEventListener("pointermove", (event) => plot.toggleAttribute("data-at-limit", Boolean(this.#at(event))));
   }
@@ -93,7 +96,7 @@ export class Limits {
     if (!limit || !fieldOf(limit)) return;
     event.preventDefault();
     const taken = new AbortController();
-    const distance = Number.parseFloat(carriedBy(limit)?.value) - Number.parseFloat(fieldOf(limit).value);
+    const distance = distanceOf(limit);
     const drag = (moved) => this.#drag(limit, moved, distance);
     const end = () => {
       taken.abort();
@@ -118,18 +121,41 @@ export class Limits {
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
+  #remember = ({ target }) => {
+    const limit = this.#limits().find((each) => each.field === target.id);
+    this.#distance = limit ? distanceOf(limit) : NaN;
+  };
+
+  // Who types another limit moves what it carries along, as who drags it does.
+  #carry = ({ target }) => {
+    const limit = this.#limits().find((each) => each.field === target.id);
+    const carried = limit && !this.#dragged && carriedBy(limit);
+    const value = Number.parseFloat(target.value) + this.#distance;
+    if (!carried || !Number.isFinite(value)) return;
+    carried.value = String(Number(Math.max(0, value).toPrecision(12)));
+    carried.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
   #hear = ({ target }) => {
-    if (!this.figure.isConnected) document.removeEventListener("input", this.#hear);
+    if (!this.figure.isConnected) this.#leave();
     else if (this.#chart && this.#limits().some((limit) => limit.field === target.id)) {
       if (this.#dragged) this.#chart.redraw(false);
       else this.#chart.setData(this.#chart.data);
     }
   };
+
+  #leave() {
+    document.removeEventListener("input", this.#hear);
+    document.removeEventListener("focusin", this.#remember);
+    document.removeEventListener("change", this.#carry, true);
+  }
 }
 
 const fieldOf = (limit) => (limit.field ? document.getElementById(limit.field) : null);
 
 const carriedBy = (limit) => (limit.carries ? document.getElementById(limit.carries) : null);
+
+const distanceOf = (limit) => Number.parseFloat(carriedBy(limit)?.value) - Number.parseFloat(fieldOf(limit)?.value);
 
 /** Where the limit stands; NaN while its field says no number. */
 function levelOf(limit) {

@@ -55,3 +55,27 @@ async def test_a_browser_that_leaves_gives_its_turn_away():
     await asyncio.wait_for(behind, 5)
 
     assert slow.at_once == 1  # the one that was cancelled never came to its end
+
+
+async def test_an_answer_that_is_being_read_leaves_the_turn_to_the_next():
+    read = asyncio.Event()
+
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def slowly(message):
+        await read.wait()
+
+    application, headers = taking_turns(answer, at_once=1), {"headers": REFRESH}
+    reading = asyncio.create_task(application(headers, None, slowly))
+    await asyncio.sleep(0.01)
+
+    async def at_once(message):
+        pass
+
+    await asyncio.wait_for(application(headers, None, at_once), 5)
+    assert not reading.done()
+
+    read.set()
+    await reading
+    await asyncio.wait_for(application(headers, None, at_once), 5)  # the turn was given away once only

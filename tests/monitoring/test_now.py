@@ -295,3 +295,11 @@ def test_the_wall_board_shows_the_same_without_the_frame(olga, viewer, as_, rece
     assert "billing-1" in page
     assert 'class="bar' not in page
     assert olga.get("/wall/", headers={"X-Regions": "now-flow"}).content.decode().count("data-region") == 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_it_says_so_where_monitoring_is_switched_off(olga, receive, settings, is_on):
+    receive()
+    settings.MONITORING = is_on
+
+    assert ("Monitoring is switched off" in olga.get("/").content.decode()) is not is_on

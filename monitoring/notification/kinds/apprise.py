@@ -8,11 +8,12 @@ Redirects are not followed.
 
 import io
 import logging
+import re
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from monitoring.models import NotificationKind
 from monitoring.notification.kinds.base import TRY_S, Undelivered, within
@@ -55,6 +56,7 @@ PARAMETERS = frozenset(
     | {"region", "sound", "stream", "tags", "thread", "title", "to", "topic", "ts", "tts", "type", "ver", "version"}
 )
 """What may follow the question mark: nothing that names a file, an address or how to connect."""
+SHORTEST_KEY = 8
 URGENT = (NotificationKind.FIRING, NotificationKind.REPEAT, NotificationKind.ESCALATION, NotificationKind.REMINDER)
 
 
@@ -100,7 +102,7 @@ def fault_of(url: str) -> str:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return "This is not an address; compare it with the service's page at appriseit.com."
-    for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):  # apprise reads them after a # as well
+    for name in _parameters(url):
         if name.lower() not in PARAMETERS:
             return f"Leave the parameter {name[:50]} out; only {', '.join(sorted(PARAMETERS))} are taken."
     if scheme == "zulip" and "." in host:
@@ -110,7 +112,14 @@ def fault_of(url: str) -> str:
     return "" if _instance(url) is not None else "The service does not take this address; compare it with its page."
 
 
+def _parameters(url: str) -> list[str]:
+    """The names of what follows the question mark; apprise reads them after a # as well, and parts them at a ; too."""
+    query = url.partition("?")[2].replace(";", "&")
+    return [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+
+
 def _instance(url: str) -> Any:
+    """The service, as apprise makes it. What it says of an address that it refuses holds the address, with its keys."""
     import apprise
 
     asset = apprise.AppriseAsset(
@@ -133,7 +142,15 @@ def _send(url: str, letter: Letter) -> None:
     with _Heard() as heard:
         took = service.notify(body=letter.text, title=letter.subject, notify_type=kind)
     if not took:
-        raise Undelivered(f"{name_of(url)} did not take it{heard.said}")
+        raise Undelivered(f"{name_of(url)} did not take it{_without_keys(heard.said, url)}")
+
+
+def _without_keys(said: str, url: str) -> str:
+    """What apprise said, without the parts of the address that it may have repeated."""
+    parts = re.split(r"[/:@?&;=#]+", unquote(url.partition("://")[2]))
+    for part in sorted(filter(lambda part: len(part) >= SHORTEST_KEY, parts), key=len, reverse=True):
+        said = said.replace(part, "…")
+    return said
 
 
 def _check_host(host: str) -> None:

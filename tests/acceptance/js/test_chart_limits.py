@@ -103,6 +103,16 @@ def test_a_line_carries_another_at_the_same_distance(stage):
     assert value - other == pytest.approx(1, abs=0.051)
 
 
+def test_who_types_a_limit_moves_what_it_carries_as_well(stage):
+    limits = [Limit("limit", 5.0, "failed", "limit", 1, "other"), Limit("recovers", 4.0, "succeeded", "other")]
+    page = page_with(stage, limits=limits, fields=FIELD.format(5) + FIELD.format(4).replace('id="limit"', 'id="other"'))
+
+    page.fill("#limit", "2.5")
+    page.locator("#limit").blur()
+
+    assert page.input_value("#other") == "1.5"
+
+
 def test_an_empty_field_has_no_line(stage):
     page = page_with(stage, limits=[Limit("limit", 3.0, "failed", "limit")], fields=FIELD.format(3))
     expect(page.locator("#grip-0")).to_be_visible()

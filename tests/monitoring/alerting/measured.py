@@ -6,7 +6,8 @@ from typing import Any
 
 from monitoring.alerting import evaluator
 from monitoring.alerting.held import Held
-from monitoring.models import AgentSample, Gauge, GaugeSample, Span, Threshold, Tick
+from monitoring.models import AgentSample, Alert, Gauge, GaugeSample, Span, Threshold, Tick
+from orchestra.kernel.models import Event
 from tests.silent_writes import arranged
 
 START = 1_750_000_200
@@ -64,3 +65,16 @@ def live(values: Iterable[float | None], first: int = START, every: int = 30, su
 def restart() -> None:
     """As if another process evaluated from now on: it remembers nothing."""
     evaluator._held = Held()
+
+
+def statuses() -> list[tuple[str, str]]:
+    return list(Alert.objects.order_by("pk").values_list("subject_id", "status"))
+
+
+def told() -> list[str]:
+    """What was recorded of alerts, in its order."""
+    return list(Event.objects.filter(target_kind="alert").order_by("number").values_list("action", flat=True))
+
+
+def instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

@@ -14,7 +14,7 @@ from orchestra.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from orchestra.kernel.lists import Selection
 from orchestra.kernel.models import Event, Role
 from tests.audit import actions, events_of, last_event
-from tests.monitoring.alerts_made import alert
+from tests.monitoring.alerts_made import alert, notification
 
 pytestmark = pytest.mark.django_db
 OLGA = Actor("person", "", "Olga", role=Role.OPERATOR)
@@ -256,3 +256,22 @@ def test_many_are_resolved_for_one_reason():
     assert {again(row).resolve_reason for row in fires} == {"Moved"}
     with pytest.raises(Invalid):
         alerts.resolve_many(Selection(AlertList({}), None), by=OLGA, reason="")
+
+
+def test_old_alerts_are_forgotten_with_an_event_sooner_those_that_nobody_heard_of():
+    long_ago, week_ago = timezone.now() - timedelta(days=181), timezone.now() - timedelta(days=8)
+    alert("old", status="resolved", resolved_at=long_ago)
+    alert("unfired", status="resolved", fired_at=None, resolved_at=week_ago)
+    kept = {
+        alert("fired", status="resolved", resolved_at=week_ago),
+        alert("lately", status="resolved", fired_at=None),
+        alert("open", began_at=long_ago, subject_id="2"),
+        told := alert("without data", status="resolved", fired_at=None, resolved_at=week_ago),
+    }
+    notification(told, "Mail", kind="no_data")
+
+    assert alerts.forget_old() >= 2
+    assert set(Alert.objects.all()) == kept
+    removed = Event.objects.filter(action="AlertsRemoved").order_by("number")
+    assert [(event.actor_label, event.target_label) for event in removed] == [("retention", "1 alerts")] * 2
+    assert alerts.forget_old() == 0

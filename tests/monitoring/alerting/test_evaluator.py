@@ -2,19 +2,29 @@
 
 import re
 import threading
-from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from agents import pools
-from monitoring.alerting import alerts, evaluator, states, thresholds
-from monitoring.models import Alert, Notification, Threshold, Tick
+from monitoring.alerting import evaluator
+from monitoring.models import Alert, Notification, Tick
 from monitoring.notification import planner
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Event
-from tests.monitoring.alerting.measured import START, evaluate, gauge, live, restart, threshold, tick, took
+from tests.monitoring.alerting.measured import (
+    START,
+    evaluate,
+    gauge,
+    instant,
+    live,
+    restart,
+    statuses,
+    threshold,
+    tick,
+    told,
+    took,
+)
 from tests.silent_writes import arranged
 from workflows.models import TaskQueue
 
@@ -24,19 +34,6 @@ OLGA = Actor("person", "1", "Olga", role="operator")
 @pytest.fixture(autouse=True)
 def fresh(db):
     restart()
-
-
-def statuses() -> list[tuple[str, str]]:
-    return list(Alert.objects.order_by("pk").values_list("subject_id", "status"))
-
-
-def told() -> list[str]:
-    """What was recorded of alerts, in its order."""
-    return list(Event.objects.filter(target_kind="alert").order_by("number").values_list("action", flat=True))
-
-
-def instant(at: int) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
 
 
 def test_a_breach_becomes_an_alert_that_fires_recovers_and_is_resolved():
@@ -226,6 +223,22 @@ def test_a_tick_that_cannot_be_evaluated_does_not_keep_those_after_it(monkeypatc
     assert Alert.objects.get().status == "resolved"
 
 
+def test_a_tick_at_which_the_database_was_away_is_tried_again_for_a_while(monkeypatch):
+    threshold()
+    tick(START)
+    gauge(9, START)
+
+    def away(*_):
+        raise OperationalError("database is locked")
+
+    for later_s, is_passed_over in ((60, False), (600, True)):
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluator.survey, "take", away)
+            with pytest.raises(OperationalError):
+                evaluate(START + later_s)
+        assert Tick.objects.get(at=START).evaluated is is_passed_over
+
+
 def test_at_most_so_many_alerts_change_in_a_tick_and_the_rest_at_the_next(monkeypatch):
     monkeypatch.setattr(evaluator, "MOST", 2)
     threshold()
@@ -313,127 +326,6 @@ def test_a_process_that_begins_reads_how_far_values_reach():
     live([None] * 3, first=last + 30)
 
     assert Alert.objects.get().status == "firing"
-
-
-# --- What else ends an alert ---
-
-
-def test_an_alert_whose_subject_is_gone_is_resolved_and_says_so(make_agent):
-    agent = make_agent("biller")
-    threshold(metric="response_time")
-    took(agent, 9.0, START)
-    live([None])
-    with arranged():
-        agent.delete()
-
-    live([None], first=START + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.status, alert.resolve_reason) == ("resolved", "The agent biller is gone.")
-
-
-def test_an_alert_whose_threshold_is_switched_off_is_resolved_and_says_so():
-    limit = threshold()
-    live([9])
-    with arranged():
-        Threshold.objects.filter(pk=limit.pk).update(enabled=False)
-
-    live([9, 9], first=START + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.status, alert.resolve_reason) == ("resolved", "Its threshold was switched off.")
-    assert told() == ["AlertFired", "AlertResolved"]
-
-
-def test_an_alert_whose_threshold_is_removed_is_resolved_and_says_so():
-    limit = threshold(for_s=600)
-    live([9])
-    thresholds.remove(limit.pk, by=OLGA)
-
-    live([9, 9], first=START + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.status, alert.threshold, alert.resolve_reason) == ("resolved", None, "Its threshold was removed.")
-    assert told() == ["AlertOpened", "AlertDropped"]
-
-
-def test_an_alert_out_of_the_scope_of_its_threshold_is_resolved_and_says_so():
-    limit = threshold()
-    with arranged():
-        TaskQueue.objects.create(name="mail")
-    live([9])
-    thresholds.change(limit.pk, {"scope": {"queue": "mail"}}, by=OLGA)
-
-    live([9], first=START + 30)
-
-    assert Alert.objects.get().resolve_reason == "It is no longer in the scope of its threshold."
-
-
-def test_an_alert_of_a_threshold_on_another_kind_of_metric_is_resolved():
-    limit = threshold()
-    live([9])
-    thresholds.change(limit.pk, {"metric": "executors"}, by=OLGA)
-
-    live([9], first=START + 30)
-
-    assert Alert.objects.get().resolve_reason == "Its threshold looks at another metric now."
-
-
-def test_an_edited_threshold_leaves_an_alert_as_it_is_and_shows_what_it_says_now():
-    limit = threshold()
-    live([9])
-    thresholds.change(limit.pk, {"value": 8, "severity": "critical", "name": "Far too long"}, by=OLGA)
-
-    live([9], first=START + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.status, alert.fired_at, alert.limit) == ("firing", instant(START), 8)
-    assert (alert.name, alert.severity, alert.threshold_version) == ("Far too long", "critical", 2)
-    assert alert.labels["severity"] == "critical"
-
-
-def test_an_alert_that_a_person_resolves_while_it_breaches_begins_anew_as_the_same():
-    threshold(for_s=60)
-    last = live([9, 9, 9])
-    number = Alert.objects.get().pk
-    with arranged():
-        states.resolve(Alert.objects.get(), by=OLGA, reason="known")
-    Alert.objects.update(seen_at=instant(last))
-
-    live([9, 9, 9], first=last + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.pk, alert.status, alert.resolve_reason) == (number, "firing", "")
-    assert told()[-3:] == ["AlertResolved", "AlertOpened", "AlertFired"]
-
-
-def test_what_a_person_gave_an_alert_no_sample_takes_away(operator):
-    threshold()
-    last = live([9])
-    number = Alert.objects.get().pk
-    alerts.acknowledge(number, by=Actor("person", str(operator.pk), "Olga", role="operator"), note="Looking at it")
-
-    live([12, 3, 9, 3], first=last + 30)
-
-    alert = Alert.objects.get()
-    assert (alert.note, alert.owner, alert.acknowledged_by) == ("Looking at it", operator, "Olga")
-
-
-def test_a_scope_of_a_pool_looks_at_its_members(make_agent):
-    pool = pools.create(
-        "python",
-        {"name": "crew", "template": {"config": {"function": "test.echo"}}},
-        by=Actor.system("test"),
-    )
-    member, stranger = pool.members.first(), make_agent("stranger")
-    threshold(metric="response_time", scope_kind="pool", scope_value=str(pool.pk))
-    for agent in (member, stranger):
-        took(agent, 9.0, START)
-
-    live([None])
-
-    alert = Alert.objects.get()
-    assert (alert.subject_id, alert.labels["pool"]) == (str(member.pk), "crew")
 
 
 # --- What it costs, and who hears of it ---

@@ -273,6 +273,15 @@ def test_an_alert_that_flapped_and_is_resolved_calms_down_as_well():
     assert calm is not None and not calm.flapping
 
 
+def test_no_more_changes_are_kept_than_any_threshold_counts():
+    rule = replace(AT_ONCE, flap_changes=1_000, flap_window_s=86_400)
+
+    steps = toggling(rule, 1_100, every=6)
+
+    assert [state.flapping for state, _ in steps].index(True) == 1_000
+    assert steps[-1][0].changes == tuple(NOW + number * 6 for number in range(99, 1_100))
+
+
 def test_data_that_come_and_go_are_flapping():
     rule, state = replace(RULE, no_data="no_data"), None
     for number in range(5):

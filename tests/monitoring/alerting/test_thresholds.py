@@ -294,3 +294,14 @@ def test_of_two_who_save_the_same_version_at_once_one_is_refused(by):
     slow.refresh_from_db()
     assert sorted(map(str, outcomes)) == [str(int(slow.value)), "overtaken"]
     assert slow.versions.count() == 2
+
+
+def test_thresholds_without_a_name_of_the_same_limit_are_numbered(by):
+    rule = {"metric": "response_time", "value": 5.0}
+
+    made = [thresholds.create({**rule, "severity": severity}, by=by) for severity in ("info", "warning", "critical")]
+
+    first = made[0].name
+    assert [each.name for each in made] == [first, f"{first} (2)", f"{first} (3)"]
+    with pytest.raises(Conflict, match="already"):
+        thresholds.create({**rule, "name": first}, by=by)

@@ -93,6 +93,18 @@ def test_an_hour_is_added_up_from_its_own_ticks_by_index(make_agent, sampled, pl
     assert "agent_sample_age" in plan, plan
 
 
+def test_what_a_clock_ahead_has_added_up_keeps_nothing_from_being_added_up(make_agent, sampled):
+    agent = make_agent("ada", ["draft"])
+    sampled(agent, NOON + 7 * DAY_S, calls=1)
+    tables.AGENTS.roll_up(clock(NOON + 7 * DAY_S))
+    sampled(agent, NOON, calls=3)
+
+    tables.AGENTS.roll_up(clock(NOON + HOUR_S))
+
+    hours = AgentSample.objects.filter(span=Span.HOUR).order_by("at")
+    assert list(hours.values_list("at", "calls")) == [(NOON, 3), (NOON + 7 * DAY_S, 1)]
+
+
 def test_ticks_go_with_their_samples():
     for age in (timedelta(days=7, hours=23), timedelta(days=8, seconds=30)):
         Tick.objects.create(at=NOON - int(age.total_seconds()), holder="test")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from monitoring.models import Channel, Notification
@@ -290,3 +291,20 @@ def _keys() -> list[str]:
     from django.conf import settings
 
     return list(settings.ENCRYPTION_KEYS)
+
+
+def test_secrets_that_no_key_opens_are_a_failed_try(queued: Callable[..., Notification], webhook: Channel) -> None:
+    row = queued()
+    with arranged(), connection.cursor() as cursor:
+        cursor.execute("UPDATE monitoring_channel SET secrets = 'broken' WHERE id = %s", [webhook.pk])
+    delivery.deliver(row.pk)
+    tried = fresh(row)
+    assert (tried.status, tried.attempts) == ("failed", 1)
+    assert tried.error
+
+
+def test_what_a_clock_that_was_ahead_put_off_is_tried_now(queued: Callable[..., Notification]) -> None:
+    row = queued(due_at=timezone.now() + timedelta(days=1))
+    assert delivery.rescue(timezone.now()) == 1
+    delivery.deliver(row.pk)
+    assert fresh(row).status == "sent"

@@ -337,3 +337,14 @@ def test_what_was_sent_elsewhere_or_resolved_is_no_news_for_the_browser(vera: Cl
         for row in (by_hook, resolved):
             events.record("NotificationSent", target=Ref("notification", row.pk, "x"))
     assert fresh.since(begin)["items"] == []
+
+
+def test_many_messages_elsewhere_do_not_push_out_what_is_for_the_browser(webhook: Channel) -> None:
+    begin = fresh.since(None)["number"]
+    alert = alerts_made.alert()
+    rows = [alerts_made.notification(alert, "In the browser")]
+    rows += [alerts_made.notification(alert, "Hook", channel_id=webhook.pk) for _ in range(30)]
+    with events.recording(ADMIN):
+        for row in rows:
+            events.record("NotificationSent", target=Ref("notification", row.pk, "x"))
+    assert len(fresh.since(begin)["items"]) == 1

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from monitoring.models import Alert, AlertGroup, Channel, Inhibition, Notification, Route
 from monitoring.notification import planner, routes, silences
@@ -234,6 +235,45 @@ def test_the_notification_of_a_removed_route_stays(route: Route) -> None:
     row = Notification.objects.get()
     assert row.route is None and row.group is None
     assert AlertGroup.objects.get().route is None  # the alert goes the built-in way now
+
+
+def test_while_messages_cannot_be_given_to_workers_browsers_are_told(
+    route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: datetime) -> int:
+        raise RedisError
+
+    monkeypatch.setattr(planner.delivery, "rescue", fail)
+    hear(alerts_made.alert())
+    with pytest.raises(RedisError):
+        planner.run_due(after(30))
+    assert told() == [("firing", "Screen", "sent")]
+
+
+def test_after_a_clock_was_ahead_news_are_told_all_the_same(route: Route) -> None:
+    first = alerts_made.alert()
+    hear(first)
+    planner.run_due(after(86_400))  # a day ahead; then it is set right
+    second = alerts_made.alert("billing-2", subject_id="2")
+    hear(second, at=60)
+    assert planner.run_due(after(120)) == 0  # told at the interval from now on
+    assert AlertGroup.objects.get().sent_at == after(120)
+    assert planner.run_due(after(420)) == 1
+    assert list(Notification.objects.latest("pk").alerts.all()) == [second]
+
+
+def test_nobody_is_warned_of_the_end_of_a_silence_in_quiet_hours(
+    make_channel: Callable[..., Channel], make_route: Callable[..., Route]
+) -> None:
+    night = {"timezone": "UTC", "blocks": [{"days": [], "from": "00:00", "to": "23:59"}]}
+    make_route("Quiet", make_channel("Screen"), quiet=night)
+    at = NOW.replace(hour=12, minute=0, second=0)
+    alerts_made.alert()
+    alerts_made.silence(starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
+    planner.run_due(at)
+    row = Notification.objects.get()
+    assert (row.kind, row.status) == ("silence_ending", "suppressed")
+    assert "Quiet hours of route “Quiet”" in row.why[-1]
 
 
 def test_old_notifications_are_forgotten_with_an_event(route: Route) -> None:

@@ -46,6 +46,13 @@ def test_a_block_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     assert ends(fridays, "2026-06-05T06:00:00") is None
 
 
+def test_an_end_that_the_clock_leaves_out_in_spring_is_not_before_it_changes() -> None:
+    short = {"timezone": "Europe/Berlin", "blocks": [{"from": "22:00", "to": "02:30"}]}
+    assert ends(short, "2026-03-29T01:45:00") == "Sun 03:30"
+    late = {"timezone": "Europe/Berlin", "blocks": [{"from": "01:45", "to": "02:15"}]}
+    assert ends(late, "2026-03-29T01:50:00") == "Sun 03:15"
+
+
 def test_blocks_that_follow_each_other_count_as_one() -> None:
     weekend = {
         "timezone": "Europe/Berlin",

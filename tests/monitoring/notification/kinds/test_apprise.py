@@ -1,5 +1,6 @@
 """Slack and others: only listed services, only addresses that may be called, within the time."""
 
+import logging
 import socket
 import threading
 from typing import Any
@@ -63,6 +64,8 @@ def test_everything_else_is_refused(url: str) -> None:
     ("url", "said"),
     [
         (f"{SLACK}?template=/etc/passwd", "Leave the parameter template out"),
+        (f"{SLACK}?title=x;template=/etc/passwd", "Leave the parameter template out"),
+        ("ntfys://topic?title=x;attach=http://10.0.0.1/", "Leave the parameter attach out"),
         (f"{SLACK}?redirect=yes", "Leave the parameter redirect out"),
         ("mmosts://chat.example/token?icon_url=http://10.0.0.1/", "Leave the parameter icon_url out"),
         ("zulip://bot@organization.evil.example/token", "Give the name of the organisation"),
@@ -75,6 +78,24 @@ def test_everything_else_is_refused(url: str) -> None:
 def test_faults_say_what_is_wrong(url: str, said: str) -> None:
     assert said in fault_of(url)
     assert [fault["path"] for fault in AppriseKind().faults({}, {"url": url})] == ["secrets.url"]
+
+
+def test_what_apprise_says_of_an_address_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    seen: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = seen.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        fault_of("slack://T1JJ3T3L2/A1BRTD4JD/short/#alerts")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert seen == []
+    assert "T1JJ3T3L2" not in "".join(capfd.readouterr())
+
+
+def test_what_apprise_says_of_a_failure_is_told_without_the_keys() -> None:
+    said = ": Failed to send to TIiajkdnlazkcOXrIdevi7FQ of T1JJ3T3L2."
+    assert apprise_kind._without_keys(said, SLACK) == ": Failed to send to … of …."
 
 
 def test_only_the_service_is_shown() -> None:
