@@ -58,7 +58,7 @@ class Monitor:
         self.steps = steps or usual_steps()
         self._next_at = 0.0
         self._begun_at = 0.0
-        self._at_work = ""
+        self._at_work = "begin"
         self._has_warned = False
         self._due_at: dict[str, float] = {}
         self._stopping = threading.Event()
@@ -88,7 +88,7 @@ class Monitor:
 
         Raises :class:`OperationalError` or :class:`InterfaceError` if the database does not answer.
         """
-        self._next_at = time.monotonic() + AGAIN_S
+        self._next_at, self._at_work = time.monotonic() + AGAIN_S, "read the clock"
         into_tick = database_now().timestamp() % TICK_S
         self._next_at = time.monotonic() + TICK_S - into_tick
         for step in self.steps:

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import cached_property
 from itertools import groupby, islice
 
-from django.conf import settings
 from django.db.models import F, Q, prefetch_related_objects
 
 from agents import pool_figures
@@ -19,10 +18,11 @@ from monitoring.alerting.alert_rows import AlertRow
 from monitoring.audit.entries import Entry, entry
 from monitoring.flow import Figure
 from monitoring.needs import Tile
-from orchestra.kernel import chain, pulses
+from monitoring.watch import Watch
+from orchestra.kernel import chain
 from orchestra.kernel.models import Event
 from orchestra.kernel.wording import bounded
-from workflows import queue, waiting
+from workflows import queue
 from workflows.customer_service.models import Inquiry
 from workflows.models import Run, RunStatus
 from workflows.runs import RunList, RunRow, rows_of
@@ -101,13 +101,8 @@ class Now:
         return Agent.objects.exists()
 
     @cached_property
-    def has_workers(self) -> bool:
-        return pulses.alive(pulses.EXECUTOR, within_s=waiting.EXECUTOR_SILENT_S).exists()
-
-    @property
-    def is_watching(self) -> bool:
-        """Whether metrics are collected and thresholds watched."""
-        return bool(settings.MONITORING)
+    def watch(self) -> Watch:
+        return Watch(self.at)
 
     @cached_property
     def tiles(self) -> list[Tile]:

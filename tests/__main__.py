@@ -12,7 +12,8 @@ import redis
 
 DATABASE = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
-PARALLEL = ("-n", "2")  # half of the time; each of the two has a database of its own
+PARALLEL = ("-n", "2", "--dist", "worksteal")
+"""Half of the time; each of the two has a database of its own, and who is done first takes over from the other."""
 
 
 def main(options: list[str]) -> int:

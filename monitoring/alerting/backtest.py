@@ -110,7 +110,7 @@ def over_history(
     subjects, chosen = _chosen(threshold, everybody, moments, now)
     series = _histories(threshold, subjects, everybody, (start - int(rule.no_data_after_s), end))
     courses = [_course(rule, subject, series.get(name, ()), moments) for name, subject in subjects.items()]
-    return _preview(threshold, courses, moments, (start, end, TICK_S), chosen)
+    return replace(_preview(threshold, courses, moments, (start, end, TICK_S)), chosen=chosen)
 
 
 def over_samples(
@@ -118,18 +118,36 @@ def over_samples(
 ) -> Preview:
     """Replay a threshold over a series of one's own, at each sample and every ``every_s`` until then.
 
-    A long series is evaluated less often, so that there are not too many evaluations; the preview says how often.
+    A long series is evaluated less often, so that there are not too many evaluations; the preview says how often: so
+    often that a value counts until the next one, if it can be. Messages of what has happened by then may come later.
+
+    Raises :class:`Invalid` if values do not count for ``every_s``: nothing would ever last.
     """
     threshold = Threshold(**values)
     rule = replace(survey.rule_of(threshold), absent_is_usual=False)
     series = replay.in_order(samples)
     first = series[0][replay.AT]
     end = max(series[-1][replay.AT] if until is None else until, first)
-    room = max(1, MOST_EVALUATIONS - len(series))
-    every_s = max(every_s, -(-(end - first) // room // TICK_S) * TICK_S)
+    if every_s > rule.no_data_after_s:
+        raise field_error("every_s", _too_seldom(rule))
+    every_s = max(every_s, _least_step_s(end - first, max(1, MOST_EVALUATIONS - len(series)), rule.no_data_after_s))
     moments = replay.moments_of(series, end, every_s)
     course = _course(rule, _subject_of(threshold, first), series, moments)
-    return _preview(threshold, [course], moments, (first, end, every_s), "")
+    return _preview(threshold, [course], moments, (first, end, every_s), runs_on=True)
+
+
+def _least_step_s(lasts_s: float, room: int, no_data_after_s: float) -> float:
+    """How far apart ``room`` evaluations are at least: in whole ticks, or as close as values count."""
+    least_s = -(-lasts_s // room)
+    in_ticks = -(-least_s // TICK_S) * TICK_S
+    return min(in_ticks, no_data_after_s) if least_s <= no_data_after_s else in_ticks
+
+
+def _too_seldom(rule: Rule) -> str:
+    return (
+        f"A value counts for no_data_after_s, {rule.no_data_after_s:g} s, so between evaluations further apart nothing "
+        "would last; give no more than that."
+    )
 
 
 def _course(rule: Rule, subject: Subject, series: Sequence[Sample], moments: Moments) -> Course:
@@ -142,19 +160,21 @@ def _preview(
     courses: Sequence[Course],
     moments: Moments,
     when: tuple[float, float, float],
-    chosen: str,
+    *,
+    runs_on: bool = False,
 ) -> Preview:
+    """``runs_on``: messages that are due after the end belong to it as well."""
     parts = [Part(states.labels_of(threshold, course.subject), course.events) for course in courses]
     since, until, every_s = when
     rules = replace(recorded.rules(datetime.fromtimestamp(until, UTC)), silences=())
-    told = list(rehearsal.messages(rules, parts, moments.evaluated))
+    told = list(rehearsal.messages(rules, parts, moments.evaluated, runs_on_s=every_s if runs_on else 0))
     notices = [
         Notice(message, [courses[index].subject for index in dict.fromkeys(about)])
         for message, about in told
         if not message.suppressed
     ]
     count = len(moments.evaluated)
-    return Preview(since, until, every_s, count, courses, notices, len(told) - len(notices), chosen)
+    return Preview(since, until, every_s, count, courses, notices, len(told) - len(notices))
 
 
 def _why_empty(since: datetime | None, until: datetime | None, now: datetime) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
 
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.db.models import QuerySet
 
 from monitoring.alerting import machine, states, survey
@@ -47,12 +47,20 @@ def evaluate_due(now: datetime | None = None) -> int:
     changed = 0
     for at in list(due.order_by("at").values_list("at", flat=True)[:TICKS_AT_ONCE]):
         try:
-            changed += _evaluate(at, now)
+            changed += _evaluated(at, now)
         except Exception as error:
             if not isinstance(error, OperationalError | InterfaceError) or now.timestamp() - at > TRIED_FOR_S:
                 _marked(at)
             raise
     return changed
+
+
+def _evaluated(at: int, now: datetime) -> int:
+    """Evaluate one tick, and once more if a threshold was removed between looking with it and writing what it found."""
+    try:
+        return _evaluate(at, now)
+    except IntegrityError:
+        return _evaluate(at, now)
 
 
 def _evaluate(at: int, now: datetime) -> int:
@@ -132,15 +140,18 @@ class _Round:
 
     def step_all(self, look: Look, alerts: Mapping[tuple[str, str], Alert]) -> None:
         """Step the alerts of a threshold, and those that begin."""
+        goes_on = set()
         for (kind, name), alert in alerts.items():
-            if kind == look.kind and (subject := look.subjects.get(name)):
+            is_same = kind == look.kind and alert.metric == look.threshold.metric
+            if is_same and (subject := look.subjects.get(name)):
+                goes_on.add(name)
                 self._step(look, subject, alert)
             else:
                 self.end(alert, look)
         for name in look.beginning():
             if len(self.moved) >= MOST:
                 break
-            if (look.kind, name) not in alerts and (subject := look.subjects.get(name)):
+            if name not in goes_on and (subject := look.subjects.get(name)):
                 self._step(look, subject, None)
 
     def end(self, alert: Alert, look: Look | None) -> None:
@@ -160,7 +171,7 @@ class _Round:
     def _why_ended(self, alert: Alert, look: Look | None) -> str:
         if look is None:
             return "Its threshold was removed." if alert.threshold_id is None else "Its threshold was switched off."
-        if alert.subject_kind != look.kind:
+        if alert.subject_kind != look.kind or alert.metric != look.threshold.metric:
             return "Its threshold looks at another metric now."
         if alert.subject_id in self.survey.everybody[look.kind]:
             return "It is no longer in the scope of its threshold."
@@ -171,8 +182,7 @@ class _Round:
             return
         measured, at = look.value_of(subject.id), self.survey.at
         value = measured[0] if measured else None
-        is_ahead = alert is not None and alert.seen_at.timestamp() > self.now
-        state = None if alert is None else self._state_of(alert)
+        state, is_ahead = (None, False) if alert is None else self._state_of(alert)
         if state is not None and machine.is_forgotten(look.rule, state, at):
             if not look.rule.begins(value):
                 return
@@ -187,7 +197,7 @@ class _Round:
             return
         elif states.follow(alert, look.threshold, subject):
             self.followed.append(alert)
-        if changes or is_ahead:  # whose instants were taken back, which is to be written too
+        if changes or is_ahead:  # a clock that was ahead: its instants were taken back, and are to be written
             self.moved.append(states.take_on(alert, after, changes))
         else:
             self.seen.append(alert)
@@ -196,10 +206,11 @@ class _Round:
             alert.value, alert.value_at = value, self._moment(measured[1])
             alert.worst = value if begins else look.rule.worse(value, alert.worst)
 
-    def _state_of(self, alert: Alert) -> State:
-        """Its state; one of a clock that was ahead, as if it had been seen at the last tick."""
+    def _state_of(self, alert: Alert) -> tuple[State, bool]:
+        """Its state, and whether a clock that was ahead has seen it: then as if that had been at the last tick."""
         state = states.state_of(alert)
-        return machine.rebased(state, self.last) if state.seen_at > self.now else state
+        is_ahead = state.seen_at > self.now
+        return (machine.rebased(state, self.last) if is_ahead else state), is_ahead
 
     def _moment(self, at: float) -> datetime:
         """The same object for the same instant, which costs less to write."""

@@ -25,6 +25,14 @@ OPERATORS: Mapping[str, Sequence[str]] = {
 """Each operator with the other words for it."""
 ABOVE, BELOW = (">", ">="), ("<", "<=")
 
+WITHOUT_DATA: Mapping[str, Sequence[str]] = {
+    "keep": ("ignore", "last", "keep_last", "keeplast", "keep_last_state", "keeplaststate", "keep_state", "keepstate"),
+    "no_data": ("nodata", "missing"),
+    "alert": ("alerting", "firing", "breach", "breaching"),
+    "ok": ("normal", "not_breaching", "notbreaching", "resolve", "resolved"),
+}
+"""What to do without data, each with the words that others have for it."""
+
 SCOPE_KINDS = ("all", "agent", "pool", "capability", "workflow", "queue")
 
 DEFAULTS: Mapping[str, Any] = {
@@ -43,7 +51,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 CHOICES: Mapping[str, Sequence[str]] = {
     "operator": tuple(OPERATORS),
-    "no_data": ("keep", "no_data", "alert", "ok"),
+    "no_data": tuple(WITHOUT_DATA),
     "severity": ("info", "warning", "critical"),
 }
 _MONTH, _DAY, _HOURS = (30 * 86_400, "30 days"), (86_400, "24 hours"), (6 * 3_600, "6 hours")
@@ -62,6 +70,7 @@ Found = list[tuple[str, str]]
 """Faults as paths and sentences."""
 
 _WORDS = {word: symbol for symbol, words in OPERATORS.items() for word in words}
+_POLICIES = {word: policy for policy, words in WITHOUT_DATA.items() for word in words}
 _PARTS = re.compile(r"[0-9.]+[a-z]+")
 
 
@@ -74,6 +83,7 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     if "scope" in values:
         whole["scope_kind"], whole["scope_value"] = _scope(values["scope"])
     whole["operator"] = operator_of(whole["operator"])
+    whole["no_data"] = _canonical(whole["no_data"], _POLICIES, apart="_")
     for name in DURATIONS:
         whole[name] = _whole_seconds(whole[name])
     if whole.get("recovery_value") is None:
@@ -99,10 +109,7 @@ def faults_of(values: Mapping[str, Any]) -> list[FieldError]:
 
 def operator_of(word: Any) -> Any:
     """The symbol that ``word`` stands for; a word that stands for none, as it is."""
-    if not isinstance(word, str):
-        return word
-    plain = word.strip().lower()
-    return _WORDS.get(plain.replace(" ", "_"), plain)
+    return _canonical(word, _WORDS)
 
 
 def seconds(text: Any) -> float:
@@ -116,6 +123,14 @@ def seconds(text: Any) -> float:
     if not parts or "".join(parts) != plain:
         raise ValueError("Write seconds as a number, or a duration such as 30s, 2m or 1h 30m.")
     return sum(definition_table.seconds(part) for part in parts)
+
+
+def _canonical(word: Any, words: Mapping[str, str], *, apart: str = " ") -> Any:
+    """What ``word`` stands for by ``words``; else the word in small letters, with ``apart`` for its spaces."""
+    if not isinstance(word, str):
+        return word
+    plain = word.strip().lower()
+    return words.get(plain.replace(" ", "_"), plain.replace(" ", apart))
 
 
 def _scope(given: Any) -> tuple[Any, Any]:

@@ -6,16 +6,19 @@ As live, whatever happens at an evaluation is heard first, and then it is looked
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
+from monitoring.alerting.machine import ROUNDING_S
 from monitoring.alerting.replay import Event
-from monitoring.notification.groups import NOTHING, Fact, Message
+from monitoring.notification.groups import ESCALATION, NOTHING, REMINDER, REPEAT, Fact, Message
 from monitoring.notification.planning import Planner
-from monitoring.notification.routing import Rules
+from monitoring.notification.routing import BUILT_IN, Rules
 
 SILENT = (NOTHING, False)
 """What there is to say of an alert that has just begun."""
+AGAIN = (REPEAT, REMINDER, ESCALATION)
+"""Messages of what people were told of before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +29,32 @@ class Part:
     events: Sequence[Event]
 
 
-def messages(rules: Rules, parts: Sequence[Part], evaluated: Sequence[float]) -> Iterator[tuple[Message, list[int]]]:
+def messages(
+    rules: Rules, parts: Sequence[Part], evaluated: Sequence[float], *, runs_on_s: float = 0
+) -> Iterator[tuple[Message, list[int]]]:
     """The messages that the planner would have made at the instants ``evaluated``, suppressed ones included.
 
-    Each with the numbers of the parts that it is about.
+    Each with the numbers of the parts that it is about. With ``runs_on_s`` the clock goes on after them, in steps of so
+    many seconds, until the news of what has happened by then is due: nothing is told again, or evaluated, any more.
     """
     planner, owner = Planner(rules), list[int]()
-    for at, news in _looks(planner, _facts(parts, owner), evaluated):
+    looks = _looks(planner, _facts(parts, owner), evaluated)
+    if runs_on_s:
+        looks = chain(looks, _looks(planner, [], _later(rules, evaluated, runs_on_s)))
+    for at, news in looks:
         for fact in news:
             planner.hear(at, fact)
         for message in planner.due(at):
-            yield message, [owner[number] for number in message.alerts]
+            if at <= evaluated[-1] or message.kind not in AGAIN:
+                yield message, [owner[number] for number in message.alerts]
+
+
+def _later(rules: Rules, evaluated: Sequence[float], every_s: float) -> list[float]:
+    """The instants after the last evaluation at which news may be due: for as long as any group waits."""
+    longest = max(max(route.wait_s, route.interval_s) for route in (*rules.routes, BUILT_IN))
+    first, last = evaluated[0], evaluated[-1]
+    done = int((last - first) / every_s + ROUNDING_S)
+    return [first + (done + number) * every_s for number in range(1, int(longest / every_s) + 3)]
 
 
 def _facts(parts: Sequence[Part], owner: list[int]) -> list[tuple[float, Fact]]:

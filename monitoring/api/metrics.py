@@ -15,6 +15,7 @@ from monitoring.metrics.figures import FIGURES, KINDS, of_kind
 from orchestra.kernel import rest
 from orchestra.kernel.errors import FieldError, Invalid, field_error
 from orchestra.kernel.lists import MAX_PAGE_SIZE, PAGE_SIZE
+from orchestra.kernel.series import MINUTE_S, steps_between
 
 LOADED = ("memory_bytes", "cpu_percent")
 LIST = frozenset({"agent", "pool", "metric", "since", "until", "step", "cursor", "limit", "format"})
@@ -93,7 +94,12 @@ WINDOW = [
     OpenApiParameter("metric", str, description="Separated by commas; GET /api/v1/metrics/ lists them."),
     OpenApiParameter("since", str, description="An instant; an hour before `until` if not given."),
     OpenApiParameter("until", str, description="An instant; now if not given."),
-    OpenApiParameter("step", int, description="Seconds, a multiple of 60; chosen for up to 200 points if not given."),
+    OpenApiParameter(
+        "step",
+        int,
+        description="Seconds, a multiple of 60; 30 in series of what each tick collects, for eight days. "
+        "Chosen for up to 200 points if not given.",
+    ),
 ]
 AGENT = OpenApiParameter(
     "agent", str, description=f"Numbers separated by commas, at most {questions.MOST_SUBJECTS} at a time."
@@ -187,8 +193,7 @@ class MetricSeries(rest.View):
 
 def _series(asked: questions.Asked) -> list[dict[str, Any]]:
     is_agent = asked.kind == "agent"
-    wanted = list(dict.fromkeys([*asked.metrics, *(LOADED if is_agent else ())]))
-    found = courses.read(wanted, list(asked.subjects), asked.steps, asked.now)
+    found = _read(asked)
     kinds = dict(Agent.objects.filter(pk__in=asked.subjects).values_list("pk", "kind")) if is_agent else {}
     starts = asked.steps.starts
 
@@ -213,3 +218,17 @@ def _series(asked: questions.Asked) -> list[dict[str, Any]]:
         for subject, name in asked.subjects.items()
         for metric in asked.metrics
     ]
+
+
+def _read(asked: questions.Asked) -> courses.Courses:
+    """The series that are asked for, and those that tell where an agent's load is measured: these by the minute."""
+    subjects, steps = list(asked.subjects), asked.steps
+    if asked.kind != "agent":
+        return courses.read(asked.metrics, subjects, steps, asked.now)
+    if steps.step_s % MINUTE_S == 0:
+        return courses.read(list(dict.fromkeys([*asked.metrics, *LOADED])), subjects, steps, asked.now)
+    minutes = steps_between(steps.start, steps.end, step_s=MINUTE_S, most=steps.count)
+    return {
+        **courses.read(asked.metrics, subjects, steps, asked.now),
+        **courses.read(LOADED, subjects, minutes, asked.now),
+    }

@@ -6,7 +6,7 @@ from django.forms import model_to_dict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from monitoring.alerting.limits import CHOICES, OPERATORS, SCOPE_KINDS
+from monitoring.alerting.limits import CHOICES, OPERATORS, SCOPE_KINDS, WITHOUT_DATA
 from monitoring.alerting.scopes import NUMBERED
 from monitoring.alerting.standings import Standing
 from monitoring.models import ScopeKind, Severity, Threshold
@@ -40,6 +40,11 @@ OPERATOR = {
     "type": "string",
     "enum": [*OPERATORS, *(word for words in OPERATORS.values() for word in words)],
 }
+NO_DATA = {
+    "description": f"One of {', '.join(WITHOUT_DATA)}, or another word for it; capitals do not matter.",
+    "type": "string",
+    "enum": [*WITHOUT_DATA, *(word for words in WITHOUT_DATA.values() for word in words)],
+}
 
 
 @extend_schema_field(SCOPE)
@@ -57,6 +62,11 @@ class OperatorField(serializers.CharField):
     """Likewise."""
 
 
+@extend_schema_field(NO_DATA)
+class NoDataField(serializers.CharField):
+    """Likewise."""
+
+
 class RuleIn(rest.Serializer):
     """A threshold as it is given, all but its name. What is left out has its default, or stays as it is."""
 
@@ -71,7 +81,7 @@ class RuleIn(rest.Serializer):
     )
     for_s = DurationField(required=False, help_text="It fires when it has breached for so long.")
     keep_firing_s = DurationField(required=False, help_text="It resolves when it has recovered for so long.")
-    no_data = serializers.ChoiceField(CHOICES["no_data"], required=False)
+    no_data = NoDataField(required=False, max_length=20, help_text="What to do without data; left out: keep.")
     no_data_after_s = DurationField(required=False)
     flap_changes = serializers.IntegerField(required=False)
     flap_window_s = DurationField(required=False)

@@ -27,15 +27,15 @@ from monitoring.metrics import counters, gauges, runs, system
 from monitoring.metrics.catalogue import TICK_S
 from monitoring.metrics.counters import Counted, Seen
 from monitoring.metrics.gauges import Reading
-from monitoring.metrics.tables import AGENTS, GAUGES, RUNS
-from monitoring.models import AgentSample, CountersSeen, Gauge, GaugeSample, Span, Tick
+from monitoring.metrics.tables import AGENTS, GAUGES, RUNS, forget_after
+from monitoring.models import CountersSeen, Gauge, Span, Tick
 from orchestra.kernel import chain, pulses, right_of_way, series
 from orchestra.kernel.clock import database_now
 
 logger = logging.getLogger(__name__)
 
 GAP_S = 900
-"""After a longer pause than this the counters are looked at anew; nor does a clock that was ahead keep ticks for longer."""
+"""After a longer pause than this the counters are looked at anew; likewise if the last tick lies so far ahead."""
 PLACE = 1
 """The number of the one row of CountersSeen."""
 
@@ -52,13 +52,14 @@ class _Before:
 
 @dataclass(slots=True)
 class _Found:
-    """What a tick has found, ready to be written."""
+    """What a tick has found, ready to be written. ``newest``: the last tick there was, be it of a time to come."""
 
     samples: list[list[Any]]
     readings: list[Reading]
     runs: Mapping[runs.Minute, runs.Counted]
     seen: Seen
     event_number: int
+    newest: int = 0
 
 
 class Collector:
@@ -80,6 +81,7 @@ class Collector:
             return None
         before = self._before(mark, last, at)
         found = self._find(at, now, before)
+        found.newest = newest
         tick = Tick(
             at=at,
             holder=pulses.of_process(pulses.EXECUTOR),
@@ -129,7 +131,9 @@ class Collector:
         with right_of_way.announced(), transaction.atomic():
             if not _moved(mark, tick.at, found.seen):
                 return False
-            _forget_after(tick.at)
+            if found.newest > tick.at:
+                forget_after(tick.at)
+                _tell_of_wrong_clock(found.newest, tick.at)
             AGENTS.add(found.samples)
             GAUGES.add(values)
             RUNS.add(runs.rows_of(found.runs.items()))
@@ -174,18 +178,10 @@ def _begins_anew(at: int, newest: int) -> bool:
     return newest - at > GAP_S and not Tick.objects.filter(pk=at).exists()
 
 
-def _forget_after(at: int) -> None:
-    """Remove the ticks after this one, and their samples: a clock that was ahead has made them."""
-    newest = Tick.objects.filter(at__gt=at).order_by("-at").values_list("at", flat=True).first()
-    if newest is None:
-        return
-    for model in (AgentSample, GaugeSample):
-        model._default_manager.filter(span=Span.TICK, at__gt=at).delete()
-    removed, _ = Tick.objects.filter(at__gt=at).delete()
+def _tell_of_wrong_clock(newest: int, at: int) -> None:
     logger.warning(
-        "The clock was ahead: %s ticks up to %s were removed, since it is %s, and metrics are counted anew from now on. "
-        "See to it that the clock of the database stays right",
-        removed,
+        "The clock was ahead, or is behind now: the last tick was of %s, and it is %s. What was collected of the time "
+        "to come is removed, and metrics are counted anew. See to it that the clock of the database stays right",
         datetime.fromtimestamp(newest, UTC),
         datetime.fromtimestamp(at, UTC),
     )

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from agents.models import Agent
 from monitoring.metrics import courses, readings
-from monitoring.metrics.catalogue import Metric
-from monitoring.metrics.figures import FIGURES, KINDS, of_kind
+from monitoring.metrics.catalogue import TICK_S, Metric
+from monitoring.metrics.figures import CALLS, FIGURES, KINDS, RUNS, of_kind
 from monitoring.metrics.subjects import SYSTEM, Scope
 from orchestra.kernel.errors import FieldError, Invalid, field_error
 from orchestra.kernel.lists import moment, number_in
@@ -50,7 +50,7 @@ def read(params: Mapping[str, str], now: datetime) -> Asked:
         raise Invalid(errors=faults)
     kind = _kind(params, metrics)
     names = [metric.name for metric in metrics or of_kind(kind)]
-    steps = steps_in(params, (since, until), courses.least_step_s(names, since, now))
+    steps = steps_in(params, (since, until), _least_s(names, since, now))
     subjects = _SUBJECTS[kind](params)
     if steps.count * len(names) * len(subjects) > MOST_FIGURES:
         raise field_error("step", f"That is over {MOST_FIGURES:,} points in all; ask for less of something.")
@@ -79,17 +79,38 @@ def metrics_in(params: Mapping[str, str], faults: list[FieldError]) -> list[Metr
 
 
 def steps_in(params: Mapping[str, str], over: tuple[datetime, datetime], least_s: int) -> Steps:
-    """The steps that ``step`` asks for, else the shortest that make a readable number of points."""
+    """The steps that ``step`` asks for, else the shortest that make a readable number of points.
+
+    They are a tick long if ``least_s`` is, else whole minutes.
+    """
     (since, until), text = over, params.get("step", "")
     step_s = number_in(text[:12]) if text else 0
-    if step_s is None or (text and (not step_s or step_s % MINUTE_S)):
-        raise field_error("step", "Give a whole number of seconds that is a multiple of 60.")
+    if step_s is None or (text and not _is_length(step_s)):
+        raise field_error(
+            "step", f"Give a whole number of seconds that is a multiple of 60; or {TICK_S}, of what each tick collects."
+        )
+    if step_s == TICK_S and least_s == MINUTE_S:
+        raise field_error(
+            "step",
+            f"Steps of {TICK_S} s are only of series that each tick collects, and not all of these are; "
+            "give a multiple of 60, or name other metrics.",
+        )
     if step_s and (step_s < least_s or (least_s > MINUTE_S and step_s % least_s)):
         raise field_error("step", f"So long ago only steps that are multiples of {least_s} are kept.")
     try:
         return steps_between(since, until, step_s=step_s, most=MOST_POINTS if step_s else USUAL_POINTS, least_s=least_s)
     except ValueError as fault:
         raise field_error("step" if since < until else "since", str(fault)) from None
+
+
+def _is_length(step_s: int) -> bool:
+    return step_s == TICK_S or (step_s > 0 and step_s % MINUTE_S == 0)
+
+
+def _least_s(metrics: Sequence[str], since: datetime, now: datetime) -> int:
+    """How long the steps of a series must be at least: a tick, as long as ticks are kept and nothing else is asked."""
+    least_s = courses.least_step_s(metrics, since, now)
+    return TICK_S if least_s == MINUTE_S and (CALLS | RUNS).isdisjoint(metrics) else least_s
 
 
 def numbers_in(text: str) -> list[int]:

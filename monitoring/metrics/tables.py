@@ -53,6 +53,16 @@ RUNS = RolledUp(
 )
 
 
+def forget_after(at: int) -> None:
+    """Remove the ticks after ``at`` and their samples, which a clock that was ahead has made.
+
+    Hours and days of that time are summed up again when it comes.
+    """
+    for rows in (AgentSample.objects, GaugeSample.objects):
+        rows.filter(span=Span.TICK, at__gt=at).delete()
+    Tick.objects.filter(at__gt=at).delete()
+
+
 def forget_ticks(now: datetime | None = None) -> int:
     """Remove the ticks whose samples are gone; how many."""
     before = int(((now or timezone.now()) - TICKS_KEPT).timestamp())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from monitoring.models import NOTIFICATION_STATES, Channel, Notification, NotificationStatus
 from monitoring.notification import letters
@@ -37,6 +37,7 @@ LEASE = timedelta(seconds=30)
 TAKEN_UP_WITHIN = timedelta(seconds=20)
 """A message that no worker has taken up for so long is sent again."""
 RESCUED_AT_ONCE = 200
+"""As many are given to workers again at most, less what they have not fetched yet."""
 FARTHEST = timedelta(hours=2)
 """No try is put off for longer: what is due after that was written by a clock that was ahead, and is due now."""
 LOST = "The worker that sent it was lost; whether it arrived is not known."
@@ -89,21 +90,20 @@ def send(channel: Channel | None, letter: Letter) -> str:
 def rescue(now: datetime) -> int:
     """Have workers try what is due: tries that follow a failure, and those whose worker or message was lost.
 
-    Returns how many. Cheap when nothing is due: one query by index.
+    Returns how many. Cheap when nothing is due: one query by index. What was tried least goes first, so that channels
+    that fail again and again keep nobody else waiting.
     """
-    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST)
-    due = list(Notification.objects.filter(is_due).order_by("due_at")[:RESCUED_AT_ONCE])
-    lost = [row for row in due if row.status == NotificationStatus.SENDING]
-    lately = now - TAKEN_UP_WITHIN
-    fresh = {row.pk for row in due if not row.attempts and row.due_at and lately < row.due_at <= now}
-    if lost:
+    due = list(_to_rescue(now)[:RESCUED_AT_ONCE])
+    if not due:
+        return 0
+    if lost := [row for row in due if row.status == NotificationStatus.SENDING]:
         with events.recording(NOTIFIER):
             for row in lost:
                 _give_up(row, now)
-    for row in due:
-        if row.pk not in fresh:
-            jobs.enqueue(JOB, row.pk)
-    return len(due) - len(fresh)
+    room = max(0, RESCUED_AT_ONCE - jobs.waiting("main"))
+    for row in due[:room]:
+        jobs.enqueue(JOB, row.pk)
+    return len(due[:room])
 
 
 def retry(pk: int, *, by: Actor, reason: str = "") -> Notification:
@@ -119,6 +119,13 @@ def retry(pk: int, *, by: Actor, reason: str = "") -> Notification:
         _record("NotificationRetried", row, reason=reason, permission="notifications.retry")
         jobs.enqueue(JOB, row.pk)
     return row
+
+
+def _to_rescue(now: datetime) -> QuerySet[Notification]:
+    """What is due, without what is so fresh that its first message is on its way."""
+    is_due = Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST)
+    is_fresh = Q(attempts=0, due_at__gt=now - TAKEN_UP_WITHIN, due_at__lte=now)
+    return Notification.objects.filter(is_due & ~is_fresh).order_by("attempts", "due_at")
 
 
 def _take(pk: int) -> Try | None:

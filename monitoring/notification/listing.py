@@ -19,7 +19,7 @@ from monitoring.models import (
     Route,
 )
 from monitoring.notification import matchers, quiet
-from monitoring.notification.kinds import apprise
+from monitoring.notification.kinds import apprise, webhook
 from monitoring.notification.kinds.mail import recipients
 from orchestra.kernel.lists import Chip, Choice, Exact, ListFilter, Moment, Page, Search
 
@@ -45,7 +45,7 @@ class ChannelRow:
             others = f" and {len(given) - SHOWN_RECIPIENTS} more" if len(given) > SHOWN_RECIPIENTS else ""
             return ", ".join(given[:SHOWN_RECIPIENTS]) + others
         if channel.kind == ChannelKind.WEBHOOK:
-            return str(channel.config.get("url", ""))
+            return webhook.origin_of(str((channel.secrets or {}).get("url", "")))
         if channel.kind == ChannelKind.APPRISE:
             return apprise.name_of(str((channel.secrets or {}).get("url", "")))
         return "open pages"

@@ -17,6 +17,7 @@ from monitoring.notification.outbox import NOTIFIER, GroupKey
 from monitoring.notification.planning import Planner
 from monitoring.notification.routing import RouteRule, Rules
 from orchestra.kernel import bulk, events, retention
+from orchestra.kernel.clock import database_now
 from orchestra.kernel.right_of_way import announced
 
 TELEMETRY = {"monitoring_alertgroup"}
@@ -44,9 +45,9 @@ def run_due(now: datetime | None = None) -> int:
     """Have people told of whatever is due; returns how many notifications that made, suppressed ones included.
 
     Cheap when nothing is: three queries by index. What was written is given to workers again last: while the broker is
-    away that fails, and browsers are told all the same.
+    away that fails, and browsers are told all the same. The time is the database's, as leases are judged by it.
     """
-    now = now or timezone.now()
+    now = now or database_now()
     made = _warn_of_ends(now) + _tell_due(now)
     delivery.rescue(now)
     return made
@@ -57,7 +58,7 @@ def look_again(alerts: Collection[Alert], now: datetime | None = None) -> None:
 
     To be called after an acknowledgement was given, changed or taken back.
     """
-    now = now or timezone.now()
+    now = now or database_now()
     names = {str(alert.pk) for alert in alerts}
     held = AlertGroup.objects.filter(due_at__gt=now).values_list("pk", "told")
     with announced():
@@ -67,7 +68,7 @@ def look_again(alerts: Collection[Alert], now: datetime | None = None) -> None:
 def route_again(now: datetime | None = None) -> None:
     """Hear of every alert anew: the routes have changed, and some may be for others now. Within a unit of work."""
     if facts := recorded.loud_facts():
-        _hear(facts, now or timezone.now())
+        _hear(facts, now or database_now())
 
 
 def forget_old() -> int:
@@ -125,23 +126,36 @@ def _facts(rules: Rules, groups: Iterable[Group]) -> list[Fact]:
 def _save(planner: Planner, rows: Sequence[AlertGroup], now: datetime) -> None:
     """Write the groups that have changed; one that is new may have been there before, with nothing in it.
 
-    If another process has filled it meanwhile, the group is that one's as well.
+    If another process makes or fills it meanwhile, which is waited for, the group is that one's as well.
     """
     known = {(row.route_id, row.key): row for row in rows}
     new = {key for key in planner.changed if key not in known}
-    if new:
-        there = AlertGroup.objects.select_for_update(no_key=True).filter(key__in=[key for _, key in new])
-        for row in there.order_by("pk"):
-            if (key := (row.route_id, row.key)) in new:
-                known[key] = row
-                planner.changed[key].join(_group_of(row))
-    written = [_written(known, group, now) for group in planner.changed.values()]
-    bulk.update(AlertGroup, [row for row in written if row.pk is not None], COLUMNS)
-    AlertGroup.objects.bulk_create([row for row in written if row.pk is None])
+    known.update(_there(new))
+    if missing := new - known.keys():
+        _make_room(missing, now)
+        known.update(_there(missing))
+    for key in new:
+        planner.changed[key].join(_group_of(known[key]))
+    written = [_written(known[group.route, group.key], group, now) for group in planner.changed.values()]
+    bulk.update(AlertGroup, written, COLUMNS)
 
 
-def _written(known: dict[GroupKey, AlertGroup], group: Group, now: datetime) -> AlertGroup:
-    row = known.get((group.route, group.key)) or AlertGroup(route_id=group.route, key=group.key)
+def _there(keys: Collection[GroupKey]) -> dict[GroupKey, AlertGroup]:
+    """The groups that there are of these, which nobody else changes from now on."""
+    if not keys:
+        return {}
+    found = AlertGroup.objects.select_for_update(no_key=True).filter(key__in={key for _, key in keys})
+    return {key: row for row in found.order_by("pk") if (key := (row.route_id, row.key)) in keys}
+
+
+def _make_room(keys: Collection[GroupKey], now: datetime) -> None:
+    """Add groups without alerts where there are none yet; sorted, so that two processes never wait for each other."""
+    ordered = sorted(keys, key=lambda key: (key[0] or 0, key[1]))
+    empty = [AlertGroup(route_id=route, key=key, opened_at=now) for route, key in ordered]
+    AlertGroup.objects.bulk_create(empty, ignore_conflicts=True)
+
+
+def _written(row: AlertGroup, group: Group, now: datetime) -> AlertGroup:
     latest = _seconds(now + AT_LATEST)
     due_at = min(group.due_at or latest, latest) if group.members else None
     row.labels, row.told = group.labels, group.told()

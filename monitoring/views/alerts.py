@@ -15,6 +15,7 @@ from monitoring.alerting.alert_rows import AlertRows
 from monitoring.alerting.alert_story import story
 from monitoring.models import Alert
 from monitoring.notification import silences, told
+from monitoring.watch import Watch
 from orchestra.kernel import access, fragments, saved_filters
 from orchestra.kernel.errors import NotFound, field_error
 from orchestra.kernel.inbound import PageRequest
@@ -23,6 +24,7 @@ from orchestra.kernel.pages import carried_out, done, done_to_many, page
 
 LIST_REGIONS = {
     "alerts": "monitoring/parts/alerts.html",
+    "alerts-watch": "monitoring/parts/alerts_watch.html",
     "silences-ending": "monitoring/parts/silences_ending.html",
 }
 REGIONS = {
@@ -58,6 +60,7 @@ def all_alerts(request: PageRequest) -> HttpResponse:
         "shelf": lambda: saved_filters.shelf(request, "alerts"),
         "shown": found,
         "rows": found.rows,
+        "watch": Watch(timezone.now()),
         "ending": SimpleLazyObject(lambda: silences.ending_soon(timezone.now())),
         "offered": lambda: [*listing.offered, *_of_owner(listing, request.user.username)],
         "bulk_actions": _offered(request),

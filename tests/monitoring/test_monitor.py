@@ -95,6 +95,24 @@ class TestThread:
         one._thread.join(10)
         assert not one._thread.is_alive()
 
+    def test_a_turn_that_hangs_is_told_of_once(self, monkeypatch, caplog):
+        begun, go_on = threading.Event(), threading.Event()
+        one = Monitor([Step("collect", lambda: begun.set() or go_on.wait(10))])
+        one.tick()
+        assert begun.wait(10)
+        one.tick()
+        assert caplog.text == ""
+
+        now = time.monotonic
+        for later_s in (70, 100):
+            monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: now() + later_s)
+            one.tick()
+        go_on.set()
+        one._thread.join(10)
+
+        assert caplog.text.count("at its turn for 70 s, now at the step 'collect'") == 1
+        assert "at its turn for 100 s" not in caplog.text
+
     def test_its_connection_is_closed_after_each_turn(self):
         used = []
         begun(Monitor([Step("collect", lambda: used.append(connections["default"]))]))

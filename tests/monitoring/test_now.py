@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents.models import CIRCUIT_STATES, AgentHealth, Circuit
 from agents.outcomes import Failed
+from monitoring.models import Tick
 from monitoring.now import Now
 from orchestra.kernel import pulses
 from orchestra.kernel.events import Ref
@@ -235,7 +236,7 @@ def test_it_takes_the_same_queries_however_much_there_is(olga, escalated, play, 
         olga.get("/")
 
     assert len(many) <= len(few) + 1  # the detail of what changed
-    assert len(many) <= 44
+    assert len(many) <= 47  # three of them ask PostgreSQL for its clock
 
 
 def test_runs_that_failed_in_the_hour_are_counted(now, receive, play):
@@ -303,3 +304,55 @@ def test_it_says_so_where_monitoring_is_switched_off(olga, receive, settings, is
     settings.MONITORING = is_on
 
     assert ("Monitoring is switched off" in olga.get("/").content.decode()) is not is_on
+
+
+def collected(ago_s):
+    Tick.objects.create(at=int(timezone.now().timestamp() - ago_s), holder="test")
+
+
+@pytest.mark.parametrize("page", ["/", "/wall/", "/alerts/"])
+@pytest.mark.parametrize(
+    ("ago_s", "says"),
+    [
+        (45, None),
+        (-20, None),
+        (120, "no metrics are collected, so no threshold is watched"),
+        (3 * 86_400, "no metrics are collected, so no threshold is watched"),
+        (-600, "which is yet to come"),
+    ],
+)
+def test_figures_that_stand_still_are_told_of(olga, receive, settings, page, ago_s, says):
+    receive()
+    settings.MONITORING = True
+    pulses.beat(pulses.of_process(pulses.EXECUTOR))
+    collected(ago_s)
+
+    content = olga.get(page).content.decode()
+
+    assert ("Figures stand still" in content) is (says is not None)
+    assert says is None or says in content
+
+
+@pytest.mark.parametrize(
+    ("is_on", "has_workers", "has_begun"), [(False, True, True), (True, False, True), (True, True, False)]
+)
+def test_they_stand_still_only_where_somebody_should_collect(olga, receive, settings, is_on, has_workers, has_begun):
+    receive()
+    settings.MONITORING = is_on
+    if has_workers:
+        pulses.beat(pulses.of_process(pulses.EXECUTOR))
+    if has_begun:
+        collected(600)
+
+    assert "Figures stand still" not in olga.get("/").content.decode() + olga.get("/alerts/").content.decode()
+
+
+def test_whether_they_stand_still_takes_a_query_more(settings, django_assert_num_queries):
+    settings.MONITORING = True
+    pulses.beat(pulses.of_process(pulses.EXECUTOR))
+    collected(600)
+    watch = Now(1, timezone.now()).watch
+
+    assert watch.has_workers
+    with django_assert_num_queries(1):
+        assert watch.still and not watch.still.is_ahead

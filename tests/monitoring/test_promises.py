@@ -28,7 +28,7 @@ def failing_channel(settings):
     settings.OUTGOING_ALLOWED = ["127.0.0.1"]
     with receiving() as receiver:
         receiver.answer = lambda call: (500, {})
-        yield channels.create("webhook", {"name": "Tickets", "config": {"url": receiver.url}}, by=SYSTEM)
+        yield channels.create("webhook", {"name": "Tickets", "secrets": {"url": receiver.url}}, by=SYSTEM)
 
 
 def text(response):

@@ -376,7 +376,7 @@ def test_the_page_of_a_run_costs_the_same_few_queries_whatever_it_holds(olga, pu
 
     queries(few)
 
-    assert queries(many) == queries(few) <= 25  # three of them ask PostgreSQL for its clock
+    assert queries(many) == queries(few) <= 28  # three of them ask PostgreSQL for its clock, three for alerts
 
 
 def test_the_items_are_shown_page_by_page_and_by_status(olga, publish, script):

@@ -8,15 +8,14 @@ Redirects are not followed.
 
 import io
 import logging
-import re
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from monitoring.models import NotificationKind
-from monitoring.notification.kinds.base import TRY_S, Undelivered, within
+from monitoring.notification.kinds.base import TRY_S, Undelivered, within, without_keys
 from monitoring.notification.letters import Letter
 from orchestra.kernel import addresses, outgoing
 from orchestra.kernel.errors import FieldError
@@ -56,7 +55,6 @@ PARAMETERS = frozenset(
     | {"region", "sound", "stream", "tags", "thread", "title", "to", "topic", "ts", "tts", "type", "ver", "version"}
 )
 """What may follow the question mark: nothing that names a file, an address or how to connect."""
-SHORTEST_KEY = 8
 URGENT = (NotificationKind.FIRING, NotificationKind.REPEAT, NotificationKind.ESCALATION, NotificationKind.REMINDER)
 
 
@@ -142,15 +140,7 @@ def _send(url: str, letter: Letter) -> None:
     with _Heard() as heard:
         took = service.notify(body=letter.text, title=letter.subject, notify_type=kind)
     if not took:
-        raise Undelivered(f"{name_of(url)} did not take it{_without_keys(heard.said, url)}")
-
-
-def _without_keys(said: str, url: str) -> str:
-    """What apprise said, without the parts of the address that it may have repeated."""
-    parts = re.split(r"[/:@?&;=#]+", unquote(url.partition("://")[2]))
-    for part in sorted(filter(lambda part: len(part) >= SHORTEST_KEY, parts), key=len, reverse=True):
-        said = said.replace(part, "…")
-    return said
+        raise Undelivered(f"{name_of(url)} did not take it{without_keys(heard.said, url.partition('://')[2])}")
 
 
 def _check_host(host: str) -> None:

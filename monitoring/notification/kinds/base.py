@@ -1,9 +1,11 @@
 """What a kind of channel is: a schema of its configuration, and a way to send a letter through it."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Thread
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from monitoring.notification.letters import Letter
 from orchestra.kernel.errors import FieldError
@@ -11,6 +13,7 @@ from orchestra.kernel.errors import FieldError
 Result = TypeVar("Result")
 TRY_S = 10.0
 """The most that one try may take."""
+SHORTEST_KEY = 8
 
 
 class Undelivered(Exception):
@@ -41,6 +44,14 @@ class Kind(Protocol):
 
     def send(self, config: Mapping[str, Any], secrets: Mapping[str, str], letter: Letter) -> str:
         """Send a letter within :data:`TRY_S`; returns what came of it in a sentence. Raises :class:`Undelivered`."""
+
+
+def without_keys(said: str, address: str) -> str:
+    """What another program said, without the parts of ``address`` that it may have repeated, as they are or decoded."""
+    parts = {part for each in (address, unquote(address)) for part in re.split(r"[/:@?&;=#]+", each)}
+    for part in sorted(filter(lambda part: len(part) >= SHORTEST_KEY, parts), key=len, reverse=True):
+        said = said.replace(part, "…")
+    return said
 
 
 def within(limit_s: float, act: Callable[[], Result], what: str) -> Result:

@@ -6,7 +6,18 @@ from agents import pools
 from monitoring.alerting import alerts, states, thresholds
 from monitoring.models import Alert, Threshold
 from orchestra.kernel.access import Actor
-from tests.monitoring.alerting.measured import START, instant, live, restart, threshold, told, took
+from tests.monitoring.alerting.measured import (
+    START,
+    evaluate,
+    gauge,
+    instant,
+    live,
+    restart,
+    threshold,
+    tick,
+    told,
+    took,
+)
 from tests.silent_writes import arranged
 from workflows.models import TaskQueue
 
@@ -77,6 +88,21 @@ def test_an_alert_of_a_threshold_on_another_kind_of_metric_is_resolved():
     live([9], first=START + 30)
 
     assert Alert.objects.get().resolve_reason == "Its threshold looks at another metric now."
+
+
+def test_an_alert_of_a_threshold_on_another_metric_of_the_same_kind_is_resolved_and_another_begins():
+    limit = threshold()
+    last = live([90])
+    thresholds.change(limit.pk, {"metric": "queue_running"}, by=OLGA)
+    tick(last + 30)
+    gauge(7, last + 30, metric="queue_running")
+
+    evaluate(last + 30)
+
+    old, new = Alert.objects.order_by("pk")
+    assert (old.status, old.metric, old.worst) == ("resolved", "queue_waiting", 90)
+    assert old.resolve_reason == "Its threshold looks at another metric now."
+    assert (new.status, new.metric, new.value, new.worst) == ("firing", "queue_running", 7, 7)
 
 
 def test_an_edited_threshold_leaves_an_alert_as_it_is_and_shows_what_it_says_now():

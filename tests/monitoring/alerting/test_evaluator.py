@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from monitoring.alerting import evaluator
-from monitoring.models import Alert, Notification, Tick
+from monitoring.models import Alert, Notification, Threshold, Tick
 from monitoring.notification import planner
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Event
@@ -206,6 +206,39 @@ def test_an_alert_that_a_clock_ahead_has_seen_goes_on_by_the_clock_that_is_right
     assert Alert.objects.get().status == "resolved"
 
 
+@pytest.mark.parametrize(("values", "status"), [([9], "pending"), ([9, 9, 9], "firing"), ([9, 9, 9, 3], "recovering")])
+def test_after_a_clock_was_days_ahead_nothing_stands_still_or_ends_by_itself(values, status):
+    """What was open goes on with a clock of its own that begins anew, whatever came of it in the time to come."""
+    threshold(for_s=60, keep_firing_s=60)
+    last = live(values)
+    ahead = last + 2 * 86_400
+    live([values[-1], values[-1]], first=ahead)
+    Tick.objects.filter(at__gt=last).delete()
+    restart()
+    assert Alert.objects.get().status == status
+
+    live([values[-1]], first=last + 30)
+    alert = Alert.objects.get()
+    assert (alert.status, alert.seen_at, alert.since <= alert.seen_at) == (status, instant(last + 30), True)
+    live([9, 9, 9, 9], first=last + 60)
+    assert Alert.objects.get().status == "firing"
+    live([3, 3, 3, 3], first=last + 180)
+    assert Alert.objects.get().status == "resolved"
+
+
+def test_what_began_in_a_time_to_come_is_taken_back_to_the_present():
+    threshold(for_s=60, keep_firing_s=60)
+    live([9], first=START + 86_400)
+    Tick.objects.all().delete()
+    restart()
+
+    live([9, 9], first=START)
+    alert = Alert.objects.get()
+    assert (alert.status, alert.began_at, alert.since) == ("pending", instant(START), instant(START))
+    live([9], first=START + 60)
+    assert Alert.objects.get().status == "firing"
+
+
 def test_a_tick_that_cannot_be_evaluated_does_not_keep_those_after_it(monkeypatch):
     threshold()
     live([9])
@@ -237,6 +270,27 @@ def test_a_tick_at_which_the_database_was_away_is_tried_again_for_a_while(monkey
             with pytest.raises(OperationalError):
                 evaluate(START + later_s)
         assert Tick.objects.get(at=START).evaluated is is_passed_over
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_threshold_that_is_removed_during_a_tick_does_not_cost_the_others_theirs(monkeypatch):
+    threshold("Gone")
+    threshold("Stays")
+    tick(START)
+    gauge(9, START)
+    take = evaluator.survey.take
+
+    def raced(at, held):
+        found = take(at, held)
+        with arranged():
+            Threshold.objects.filter(name="Gone").delete()
+        return found
+
+    monkeypatch.setattr(evaluator.survey, "take", raced)
+
+    assert evaluate(START) == 1
+    assert list(Alert.objects.values_list("name", "status")) == [("Stays", "firing")]
+    assert Tick.objects.get(at=START).evaluated
 
 
 def test_at_most_so_many_alerts_change_in_a_tick_and_the_rest_at_the_next(monkeypatch):

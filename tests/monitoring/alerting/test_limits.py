@@ -106,6 +106,26 @@ def test_operators_may_be_words(word, symbol):
     assert limits.completed({**GOOD, "operator": word})["operator"] == symbol
 
 
+@pytest.mark.parametrize(
+    ("word", "policy"),
+    [
+        *[(word, "alert") for word in ("alert", "Alerting", "FIRING", "breaching")],
+        *[(word, "no_data") for word in ("no_data", "NoData", "No Data", "missing")],
+        *[(word, "ok") for word in ("OK", "notBreaching", "Normal", "resolve", "resolved")],
+        *[(word, "keep") for word in ("ignore", "keep_last", "keepLast", "Keep Last State", "keep_state", "last")],
+    ],
+)
+def test_what_to_do_without_data_may_be_said_as_others_say_it(word, policy):
+    assert faults(no_data=word) == {}
+    assert limits.completed({**GOOD, "no_data": word})["no_data"] == policy
+
+
+def test_no_word_for_what_to_do_without_data_stands_for_two():
+    words = [word for policy, others in limits.WITHOUT_DATA.items() for word in (policy, *others)]
+
+    assert len(words) == len(set(words))
+
+
 @pytest.mark.parametrize("operator", limits.OPERATORS)
 def test_recovery_at_the_limit_itself_is_never_beyond_it(operator):
     assert faults(operator=operator, recovery_value=5) == {}

@@ -200,6 +200,17 @@ def test_a_state_of_a_clock_that_was_ahead_is_taken_back():
     assert course(RULE, (30, 6), (60, 6), state=back) == ["pending", "firing"]
 
 
+@pytest.mark.parametrize(("status", "value", "after"), [("pending", 6, "firing"), ("recovering", 3, "resolved")])
+def test_what_a_clock_ahead_did_not_see_does_not_keep_a_state_for_days(status, value, after):
+    ahead = step(RULE, State(status, NOW - 30, NOW - 30, NOW), NOW + 2 * 86_400, value).state
+    assert ahead is not None and ahead.unseen_s > 86_400
+
+    back = machine.rebased(ahead, NOW)
+
+    assert back.lasted_s(NOW) == 0
+    assert course(RULE, (30, value), (120, value), state=back) == [status, after]
+
+
 def test_fractions_of_a_second_do_not_keep_an_alert_from_firing():
     begun = 1_700_000_000.1
     state, _ = step(replace(RULE, for_s=300), None, begun, 6)

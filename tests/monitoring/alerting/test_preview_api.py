@@ -9,7 +9,7 @@ from django.utils import timezone
 from agents import pools
 from agents.models import Pool
 from monitoring.alerting import backtest
-from monitoring.models import Alert, Notification, Route, Threshold
+from monitoring.models import Alert, Channel, Notification, Route, Threshold
 from orchestra.kernel.access import Actor
 from orchestra.kernel.models import Event
 from tests.monitoring.alerting.measured import gauge, tick
@@ -105,6 +105,59 @@ def test_a_long_series_is_evaluated_less_often(preview):
     answer = preview(**LIMIT, samples=[{"at": at(0), "value": 1}, {"at": at(365 * 86_400), "value": 1}])
 
     assert 30 < answer["every_s"] < 300 and answer["evaluations"] <= 250_001
+
+
+def test_what_had_happened_by_the_end_is_told_though_it_is_due_just_after_it(preview):
+    firing = preview(**LIMIT, samples=series(9, 9, 9))
+    resolved = preview(**LIMIT, samples=series(*[9] * 20, *[1] * 5))
+
+    assert [(one["at"], one["kind"]) for one in firing["notifications"]] == [(at(90), "firing")]
+    assert [(one["at"], one["kind"]) for one in resolved["notifications"]] == [
+        (at(90), "firing"), (at(720), "resolved"),
+    ]  # fmt: skip
+    assert (firing["until"], firing["evaluations"], told(firing)[-1]) == (at(60), 3, (at(60), None, "firing"))
+    assert firing["channels"] == {"In the browser": 1}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 11])
+def test_the_news_of_a_series_that_ends_are_those_of_one_that_goes_on_as_it_is(preview, count):
+    rule = {**LIMIT, "for_s": 0, "keep_firing_s": 0}
+    samples = series(*([9, 9, 1, 9, 1, 9] * 2)[:count], every_s=45)
+
+    ended = preview(**rule, samples=samples)
+    going_on = preview(**rule, samples=samples, until=at(45 * (count - 1) + 330))
+
+    assert ended["notifications"] == going_on["notifications"] and ended["notifications"]
+    assert ended["suppressed"] == going_on["suppressed"]
+
+
+def test_nothing_is_repeated_or_escalated_after_the_end(preview):
+    with arranged():
+        route = Route.objects.create(name="often", wait_s=0, interval_s=300, repeat_s=60, escalate_after_s=90)
+        for name, to in (("desk", route.channels), ("chief", route.escalate_to)):
+            to.add(Channel.objects.create(name=name, kind="browser"))
+
+    answer = preview(**{**LIMIT, "for_s": 0}, samples=series(9, 9))
+
+    assert [(one["at"], one["kind"]) for one in answer["notifications"]] == [(at(0), "firing")]
+
+
+def test_a_sparse_series_is_evaluated_so_often_that_what_breaches_fires(preview):
+    year = 365 * 86_400
+    rule = {**LIMIT, "no_data": "alert", "no_data_after_s": 140}
+
+    answer = preview(**rule, samples=[{"at": at(0), "value": 1}, {"at": at(year), "value": 1}])
+
+    assert (answer["every_s"], answer["subjects"][0]["fired"]) == (140, 1)
+
+
+def test_evaluations_further_apart_than_a_value_counts_are_refused(preview):
+    refused = preview(422, **LIMIT, samples=series(9, 9), every_s=301)
+    taken = preview(**LIMIT, samples=series(9, 9), every_s=300)
+
+    (fault,) = refused["errors"]
+    assert fault["path"] == "every_s" and "no_data_after_s, 300 s" in fault["message"]
+    assert taken["every_s"] == 300
 
 
 def test_flapping_folds_what_is_told_into_digests(preview):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.alerting import machine, replay
+from monitoring.alerting import limits, machine, replay
 from monitoring.alerting.machine import Change, Rule, State, step
 from monitoring.alerting.replay import Event, Interval, Moments
+from monitoring.alerting.usual import USUAL
 from monitoring.models import ALERT_STATES
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared/data/alerting/promtool_cases.json"
@@ -45,6 +46,36 @@ def seconds(text: str) -> int:
         else:
             total, number = total + int(number) * {"s": 1, "m": 60, "h": 3600, "d": DAY_S}[letter], ""
     return total + int(number or 0)
+
+
+USUAL_RULES = [
+    Rule.of({**limits.DEFAULTS, "recovery_value": values["value"], **values}, absent_is_usual=True)
+    for values in USUAL
+    if values["metric"] in ("response_time", "error_rate")
+]
+
+
+@pytest.mark.parametrize("rule", USUAL_RULES)
+def test_one_bad_call_of_an_idle_agent_never_fires(rule):
+    called = [(0.0, 0.0), (3600.0, 10.0)]
+
+    assert {event.state.status for event in happened(rule, called, 2 * DAY_S)} == {"pending"}
+
+
+@pytest.mark.parametrize("rule", USUAL_RULES)
+@pytest.mark.parametrize(("every_s", "fires_at"), [(30.0, 60.0), (120.0, 120.0), (900.0, 900.0)])
+def test_bad_calls_fire_however_seldom_they_are(rule, every_s, fires_at):
+    called = [(number * every_s, 10.0) for number in range(20)]
+
+    first = next(event for event in happened(rule, called) if machine.Change.FIRED in event.changes)
+    assert first.at == fires_at
+
+
+@pytest.mark.parametrize("rule", USUAL_RULES)
+def test_a_good_call_between_two_bad_ones_keeps_them_from_firing(rule):
+    called = [(number * 120.0, 0.0 if number % 2 else 10.0) for number in range(20)]
+
+    assert "firing" not in {event.state.status for event in happened(rule, called)}
 
 
 def test_the_published_alert_is_pending_and_fires_when_prometheus_says_so():

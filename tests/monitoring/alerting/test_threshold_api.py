@@ -55,6 +55,13 @@ def test_a_threshold_is_added_once_and_answered_whole(api, operator):
     assert Threshold.objects.count() == 1
 
 
+def test_what_to_do_without_data_may_be_said_as_others_do_and_is_answered_in_one_spelling(api, operator):
+    made = api(operator).post(URL, {**BODY, "no_data": "notBreaching"}).json()
+    changed = api(operator).patch(f"{URL}{made['id']}/", {"no_data": "Alerting"}).json()
+
+    assert (made["no_data"], changed["no_data"], Threshold.objects.get().no_data) == ("ok", "alert", "alert")
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [

@@ -200,9 +200,37 @@ class TestTicks:
     def test_while_the_clock_is_set_back_there_is_no_tick(self, agent, collector):
         collector.collect(clock(NOON))
 
-        assert collector.collect(clock(NOON - 3_600)) is None
+        assert collector.collect(clock(NOON - GAP_S)) is None
         assert Collector().collect(clock(NOON - 30)) is None
         assert collector.collect(clock(NOON + 30)) == NOON + 30
+
+    def test_a_tick_of_a_clock_that_was_far_ahead_does_not_end_all_collecting(self, agent, collector, caplog):
+        days_ahead = NOON + 2 * 86_400
+        collector.collect(clock(NOON))
+        called(agent, NOON + 3, 1.0)
+        collector.collect(clock(days_ahead))
+        collector.collect(clock(days_ahead + 30))
+
+        assert collector.collect(clock(NOON + 10)) is None  # that tick there is
+        assert collector.collect(clock(NOON + 30)) == NOON + 30
+        assert "The clock was ahead" in caplog.text
+        called(agent, NOON + 33, 1.0, 1.0)
+        assert [Collector().collect(clock(NOON + 60)), collector.collect(clock(NOON + 90))] == [NOON + 60, NOON + 90]
+
+        collected = [NOON, NOON + 30, NOON + 60, NOON + 90]
+        assert readings.ticks(0, 2**40) == collected
+        assert list(AgentSample.objects.order_by("at").values_list("at", "calls", "ticks")) == [
+            *zip(collected, (0, 0, 2, 0), (0, 0, 1, 1), strict=True),
+        ]
+        assert set(GaugeSample.objects.values_list("at", flat=True)) == set(collected)
+        assert CountersSeen.objects.get().at == NOON + 90
+        assert caplog.text.count("The clock was ahead") == 1
+
+    def test_where_only_what_was_seen_lies_ahead_it_begins_anew_too(self, agent, collector):
+        collector.collect(clock(NOON))
+        CountersSeen.objects.update(at=NOON + 86_400)
+
+        assert [collector.collect(clock(at)) for at in (NOON + 30, NOON + 60)] == [NOON + 30, NOON + 60]
 
     def test_being_late_is_a_metric(self, collector):
         collector.collect(clock(NOON + 12))
@@ -329,6 +357,15 @@ def test_of_two_that_collect_the_very_first_tick_one_writes(make_agent):
 
     assert sorted(at_once(NOON), key=str) == [NOON, None]
     assert (Tick.objects.count(), AgentSample.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_begin_anew_at_once_one_does(make_agent):
+    make_agent("writer", ["draft"])
+    Collector().collect(clock(NOON + 86_400))
+
+    assert sorted(at_once(NOON), key=str) == [NOON, None]
+    assert readings.ticks(0, 2**40) == [NOON]
 
 
 def at_once(at):

@@ -1,6 +1,6 @@
 """Measurements over the API: figures of agents, courses of metrics, and their bounds."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -230,6 +230,51 @@ def test_ticks_that_nobody_collected_are_null_and_counted(api, viewer):
     assert answer["missing_ticks"] == gap["ticks"] == 9
     within = [value for moment, value in answer["series"][0]["points"] if gap["since"] < moment < gap["until"]]
     assert within == [None] * len(within) and within
+
+
+def test_what_each_tick_collects_is_told_by_the_tick(api, viewer):
+    gauged("disk_free", "", 0.25, 0.5, 0.75)
+    since = datetime.fromtimestamp(at(minutes_ago=10), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    answer = api(viewer).get(f"{SERIES}?metric=disk_free&step=30&since={since}").json()
+
+    assert answer["step"] == 30
+    assert [value for _, value in answer["series"][0]["points"]][:4] == [0.25, 0.5, 0.75, None]
+
+
+def test_of_an_agent_too_where_its_load_is_measured_being_known(agent, api, viewer):
+    sampled(agent, calls=1, timed=1, judged=1, seconds=2.0)
+    called(agent, 0.1, memory=1000)
+
+    (shown,) = api(viewer).get(f"{SERIES}?agent={agent.pk}&metric=response_time&step=30").json()["series"]
+
+    assert [value for _, value in shown["points"] if value is not None] == [2.0]
+    minutes = api(viewer).get(f"{SERIES}?agent={agent.pk}&metric=response_time&step=60").json()["series"]
+    assert shown["measured_of"] == minutes[0]["measured_of"] == "worker"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "agent={pk}&metric=response_p95&step=30",
+        "agent={pk}&metric=response_time,calls&step=30",
+        "agent={pk}&step=30",
+        "metric=workflow_failed&step=30",
+        "metric=disk_free&step=90",
+        "metric=disk_free&step=15",
+    ],
+)
+def test_what_is_kept_by_the_minute_needs_whole_minutes(agent, api, viewer, query):
+    answer = api(viewer).get(f"{SERIES}?{query.format(pk=agent.pk)}")
+
+    assert faults(answer) == {"step"}
+    assert "multiple of 60" in answer.json()["errors"][0]["message"]
+
+
+def test_steps_of_a_tick_are_kept_as_long_as_ticks_are(api, viewer):
+    since, until = ((timezone.now() - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ") for days in (8.1, 8.05))
+
+    assert faults(api(viewer).get(f"{SERIES}?metric=disk_free&step=30&since={since}&until={until}")) == {"step"}
 
 
 def test_a_collector_that_has_stopped_is_a_gap_up_to_now(api, viewer):

@@ -36,7 +36,7 @@ def make_channel(db: None) -> Callable[..., Channel]:
 @pytest.fixture
 def webhook(make_channel: Callable[..., Channel], hook: Receiver, _loopback_allowed: None) -> Channel:
     """A channel to the web server on loopback."""
-    return make_channel("Hook", "webhook", config={"url": hook.url}, secrets={"signing_key": "k3y"})
+    return make_channel("Hook", "webhook", secrets={"url": hook.url, "signing_key": "k3y"})
 
 
 @pytest.fixture

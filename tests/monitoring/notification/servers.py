@@ -19,11 +19,12 @@ class Call:
 
 @dataclass
 class Receiver:
-    """A web server; ``answer`` says for each call the status and the headers."""
+    """A web server; ``answer`` says for each call the status and the headers, ``body`` the text."""
 
     port: int = 0
     calls: list[Call] = field(default_factory=list)
     answer: Callable[[Call], tuple[int, dict[str, str]]] = lambda call: (204, {})
+    body: Callable[[Call], str] = lambda call: ""
 
     @property
     def url(self) -> str:
@@ -44,8 +45,10 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            body = receiver.body(call).encode()
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST  # noqa: N815
 

@@ -10,15 +10,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.db import connection
 from django.utils import timezone
+from django_q.brokers import get_broker
 
 from monitoring.models import Channel, Notification
 from monitoring.notification import delivery
 from monitoring.notification.kinds import base
 from monitoring.notification.kinds import webhook as webhook_kind
+from orchestra.kernel import jobs
 from orchestra.kernel.access import Actor
 from orchestra.kernel.errors import Conflict, Forbidden, NotFound
 from orchestra.kernel.signing import signature
@@ -29,6 +32,11 @@ from tests.monitoring.notification.servers import Receiver, never
 from tests.silent_writes import arranged
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _no_messages(db: None) -> None:
+    get_broker(jobs.queue_of("main")).delete_queue()
 
 
 @pytest.fixture
@@ -121,6 +129,19 @@ def test_an_answer_that_says_no_is_not_asked_again(
     assert (fresh(row).status, fresh(row).attempts) == ("failed", 1)
 
 
+def test_an_answer_that_repeats_the_address_is_told_without_its_keys(
+    queued: Callable[..., Notification], hook: Receiver, webhook: Channel
+) -> None:
+    with arranged():
+        Channel.objects.update(secrets={"url": f"{hook.url}/T0PS3CRET/a%2Fb%20c3cr3tk3y?token=k3yk3yk3y"})
+    hook.answer = lambda call: (404, {})
+    hook.body = lambda call: f"Cannot POST {call.path}, which is {unquote(call.path)}"
+    row = queued()
+    delivery.deliver(row.pk)
+    said = "Cannot POST /hook/…/…?token=…, which is /hook/…/a/…?token=…"
+    assert fresh(row).error == f"It answered with 404 Not Found: {said}"
+
+
 def test_a_server_that_asks_for_patience_gets_it(queued: Callable[..., Notification], hook: Receiver) -> None:
     row = queued()
     hook.answer = lambda call: (429, {"Retry-After": "1200"})
@@ -147,7 +168,7 @@ def test_a_try_may_take_ten_seconds_and_is_taken_for_lost_after_thirty() -> None
 
 def test_nobody_there_is_tried_again(queued: Callable[..., Notification], webhook: Channel) -> None:
     with arranged():
-        Channel.objects.update(config={"url": "http://127.0.0.1:1/"})
+        Channel.objects.update(secrets={"url": "http://127.0.0.1:1/"})
     row = queued()
     delivery.deliver(row.pk)
     assert fresh(row).status == "queued"
@@ -224,6 +245,26 @@ def test_rescue_leaves_fresh_messages_to_the_workers(queued: Callable[..., Notif
     with arranged():
         Notification.objects.filter(pk=row.pk).update(attempts=1)
     assert delivery.rescue(timezone.now()) == 1
+
+
+def test_rescue_sends_no_more_than_there_is_room_for_among_what_waits(
+    queued: Callable[..., Notification], monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    monkeypatch.setattr(delivery, "RESCUED_AT_ONCE", 3)
+    for _ in range(5):
+        queued(attempts=1)
+    for made in (3, 0):
+        with django_capture_on_commit_callbacks(execute=True):
+            assert delivery.rescue(timezone.now()) == made
+        assert jobs.waiting("main") == 3
+
+
+def test_rescue_begins_with_what_was_tried_least(queued: Callable[..., Notification]) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    often = queued(attempts=4, due_at=long_ago)
+    once = queued(attempts=1)
+    never_tried, _just_written = queued(due_at=long_ago), queued()
+    assert list(delivery._to_rescue(timezone.now())) == [never_tried, once, often]
 
 
 def test_one_that_failed_can_be_sent_again_by_hand(

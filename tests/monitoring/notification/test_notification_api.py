@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from monitoring.models import Channel, Inhibition, Notification, Route
-from orchestra.kernel.models import User
+from orchestra.kernel.models import EventDetail, User
+from tests.audit import actions
 from tests.monitoring import alerts_made
 from tests.monitoring.notification.servers import Receiver
 
@@ -20,11 +21,11 @@ def admin(api: Callable[..., Any], admin_user: User) -> Any:
 
 @pytest.mark.usefixtures("_loopback_allowed")
 def test_the_life_of_a_channel(admin: Any, hook: Receiver) -> None:
-    given = {"name": "Hook", "kind": "webhook", "config": {"url": hook.url}, "secrets": {"signing_key": "k3y"}}
+    given = {"name": "Hook", "kind": "webhook", "secrets": {"url": hook.url, "signing_key": "k3y"}}
     made = admin.post(f"{V1}/channels/", given, headers={"Idempotency-Key": "once"})
     again = admin.post(f"{V1}/channels/", given, headers={"Idempotency-Key": "once"})
     assert (made.status_code, again.status_code, Channel.objects.count()) == (201, 200, 1)
-    assert made.json()["secret_names"] == ["signing_key"] and "k3y" not in made.content.decode()
+    assert made.json()["secret_names"] == ["signing_key", "url"] and "k3y" not in made.content.decode()
     one = f"{V1}/channels/{made.json()['id']}/"
 
     assert admin.post(f"{one}test/").json()["passed"] is True
@@ -32,6 +33,23 @@ def test_the_life_of_a_channel(admin: Any, hook: Receiver) -> None:
     assert admin.patch(one, {"enabled": False}).json()["enabled"] is False
     assert admin.delete(one).status_code == 204
     assert admin.get(one).status_code == 404
+
+
+def test_the_address_of_a_webhook_is_nowhere_to_be_read(admin: Any, api: Callable[..., Any], viewer: User) -> None:
+    secrets = {"url": "https://hooks.example:8443/services/T0PS3CRET?token=k3yk3yk3y"}
+    one = admin.post(f"{V1}/channels/", {"name": "Hook", "kind": "webhook", "secrets": secrets}).json()["id"]
+    admin.patch(f"{V1}/channels/{one}/", {"secrets": {"url": secrets["url"] + "2"}})
+    assert actions()[-2:] == ["ChannelCreated", "ChannelChanged"]
+    kept = [*EventDetail.objects.values_list("before", "after"), *Channel.objects.values_list("config")]
+    shown = api(viewer).get(f"{V1}/channels/{one}/")
+    assert (shown.json()["goes_to"], shown.json()["config"]) == ("https://hooks.example:8443/…", {})
+    assert not [key for key in ("T0PS3CRET", "k3yk3yk3y") if key in f"{kept}{shown.content.decode()}"]
+
+
+def test_an_address_among_the_settings_is_refused(admin: Any) -> None:
+    given = {"name": "Hook", "kind": "webhook", "config": {"url": "https://hooks.example/x"}}
+    answer = admin.post(f"{V1}/channels/", given)
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "config")
 
 
 def test_faults_of_a_channel_name_their_place(admin: Any) -> None:

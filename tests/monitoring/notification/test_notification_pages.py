@@ -54,24 +54,27 @@ def test_without_channels_the_page_says_what_to_do(admin: Client, vera: Client) 
 
 def test_a_channel_is_added_by_a_form_made_of_its_kind(admin: Client) -> None:
     page = text(admin.get("/alerts/channels/add/?kind=webhook"))
-    assert 'name="config.url"' in page and 'name="secrets.signing_key"' in page
+    assert 'name="secrets.url"' in page and 'name="secrets.signing_key"' in page
     answer = admin.post(
         "/alerts/channels/add/?kind=webhook",
-        {"name": "Hook", "config.url": "https://hooks.example/x", "secrets.signing_key": "k3y"},
+        {"name": "Hook", "secrets.url": "https://hooks.example/x?token=1", "secrets.signing_key": "k3y"},
     )
     made = Channel.objects.get()
     assert answer.headers["Location"] == f"/alerts/channels/{made.pk}/"
-    assert made.secrets == {"signing_key": "k3y"}
+    assert made.secrets == {"url": "https://hooks.example/x?token=1", "signing_key": "k3y"}
     shown = text(admin.get(f"/alerts/channels/{made.pk}/"))
-    assert "k3y" not in shown and "signing_key" in shown and "https://hooks.example/x" in shown
+    assert "k3y" not in shown and "signing_key" in shown
+    for address in ("/alerts/channels/", f"/alerts/channels/{made.pk}/", f"/alerts/channels/{made.pk}/edit/"):
+        shown = text(admin.get(address))
+        assert "token=1" not in shown and ("https://hooks.example/…" in shown) == (not address.endswith("edit/"))
 
 
 @pytest.mark.parametrize(
     ("kind", "given", "field", "said"),
     [
         ("email", {"config.recipients": "nobody"}, "config.recipients", "nobody is no e-mail address."),
-        ("webhook", {"config.url": "http://127.0.0.1/x"}, "config.url", "is not a public address"),
-        ("webhook", {"config.url": "https://h.example/?token=1"}, "config.url", "holds a secret"),
+        ("webhook", {"secrets.url": "http://127.0.0.1/x"}, "secrets.url", "is not a public address"),
+        ("webhook", {}, "secrets.url", "Give an address that begins with http:// or https://"),
         ("apprise", {"secrets.url": "json://localhost/"}, "secrets.url", "Give the address of one of these services"),
         ("apprise", {}, "secrets.url", "Give the address of one of these services"),
     ],
@@ -85,14 +88,14 @@ def test_faults_stand_beside_their_fields(
     assert [fault["path"] for fault in asked.json()["errors"]] == [field]
 
 
-def test_editing_keeps_the_secrets_that_are_left_empty(admin: Client, webhook: Channel) -> None:
-    given = {"name": "Renamed", "config.url": webhook.config["url"], "secrets.signing_key": ""}
+def test_editing_keeps_the_secrets_that_are_left_empty(admin: Client, webhook: Channel, hook: Receiver) -> None:
+    given = {"name": "Renamed", "secrets.url": "", "secrets.signing_key": ""}
     admin.post(f"/alerts/channels/{webhook.pk}/edit/", given)
     webhook.refresh_from_db()
-    assert (webhook.name, webhook.secrets) == ("Renamed", {"signing_key": "k3y"})
+    assert (webhook.name, webhook.secrets) == ("Renamed", {"url": hook.url, "signing_key": "k3y"})
     admin.post(f"/alerts/channels/{webhook.pk}/edit/", {**given, "secrets.signing_key.remove": "on"})
     webhook.refresh_from_db()
-    assert webhook.secrets is None
+    assert webhook.secrets == {"url": hook.url}
 
 
 def test_a_test_keeps_how_it_ended(admin: Client, webhook: Channel, hook: Receiver) -> None:

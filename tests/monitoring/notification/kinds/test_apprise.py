@@ -9,7 +9,7 @@ import pytest
 
 from monitoring.notification.kinds import apprise as apprise_kind
 from monitoring.notification.kinds.apprise import AppriseKind, fault_of, name_of
-from monitoring.notification.kinds.base import Undelivered
+from monitoring.notification.kinds.base import Undelivered, without_keys
 from monitoring.notification.letters import Letter
 from tests.monitoring.notification.servers import Receiver, never
 
@@ -95,7 +95,7 @@ def test_what_apprise_says_of_an_address_is_not_logged(capfd: pytest.CaptureFixt
 
 def test_what_apprise_says_of_a_failure_is_told_without_the_keys() -> None:
     said = ": Failed to send to TIiajkdnlazkcOXrIdevi7FQ of T1JJ3T3L2."
-    assert apprise_kind._without_keys(said, SLACK) == ": Failed to send to … of …."
+    assert without_keys(said, SLACK) == ": Failed to send to … of …."
 
 
 def test_only_the_service_is_shown() -> None:
