@@ -202,7 +202,7 @@ def test_looking_again_touches_only_the_groups_of_the_alert(route: Route) -> Non
 
 
 def test_people_are_warned_once_before_a_silence_ends_that_hides_a_firing_alert(route: Route) -> None:
-    silence = alerts_made.silence(ends_at=after(600))
+    silence = alerts_made.silence(starts_at=after(-60), ends_at=after(600))
     alert = alerts_made.alert()
 
     assert planner.run_due(after(0)) == 1
